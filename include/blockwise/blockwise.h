@@ -1,0 +1,10 @@
+/** Blockwise self-supervised pretraining of residual networks on CPUs: all of the public interface. */
+#ifndef BLOCKWISE_H
+#define BLOCKWISE_H
+#include "blockwise/config.h"
+#include "blockwise/dataset.h"
+#include "blockwise/evaluate.h"
+#include "blockwise/network.h"
+#include "blockwise/status.h"
+#include "blockwise/trainer.h"
+#endif

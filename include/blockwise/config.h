@@ -1,0 +1,186 @@
+/** Settings of a run. The same names stand in YAML files, on the command line (--set) and in
+ *  metrics.jsonl; `blockwise list config` prints each with its range, default and meaning. */
+#ifndef BLOCKWISE_CONFIG_H
+#define BLOCKWISE_CONFIG_H
+#include "blockwise/status.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define BW_MAX_BLOCKS    64 /**< one block per residual unit of ResNet-101 is 33 */
+#define BW_MAX_PROJECTOR 8  /**< linear layers of a projector */
+#define BW_VIEWS         2
+
+typedef enum bw_dtype { BW_DTYPE_F32, BW_DTYPE_BF16, BW_DTYPE_AUTO } bw_dtype;
+typedef enum bw_arch { BW_ARCH_RESNET18, BW_ARCH_RESNET34, BW_ARCH_RESNET50, BW_ARCH_RESNET101 } bw_arch;
+typedef enum bw_stem { BW_STEM_IMAGENET, BW_STEM_CIFAR } bw_stem;
+typedef enum bw_cuts { BW_CUTS_STAGES } bw_cuts;
+typedef enum bw_pool { BW_POOL_GSP, BW_POOL_CBE } bw_pool;
+typedef enum bw_loss_name { BW_LOSS_BARLOW_TWINS } bw_loss_name;
+typedef enum bw_noise_kind { BW_NOISE_NONE, BW_NOISE_ALL, BW_NOISE_HW, BW_NOISE_C } bw_noise_kind;
+typedef enum bw_order { BW_ORDER_SIMULTANEOUS, BW_ORDER_END_TO_END } bw_order;
+typedef enum bw_optimizer_name { BW_OPTIMIZER_LARS, BW_OPTIMIZER_SGD } bw_optimizer_name;
+typedef enum bw_interpolation { BW_INTERPOLATION_BICUBIC, BW_INTERPOLATION_BILINEAR } bw_interpolation;
+
+typedef struct bw_model_config {
+    bw_arch arch;
+    int64_t width;           /**< channels of the stem, a multiple of 8; default 64 */
+    bw_stem stem;            /**< imagenet: 7x7/2 + max pool; cifar: 3x3/1, no pool */
+    bw_cuts cuts;            /**< where the trunk is cut into blocks */
+    bool zero_init_residual; /**< last batch norm weight of every unit starts at 0 */
+} bw_model_config;
+
+typedef struct bw_head_config {
+    bw_pool pool;
+    int filter;  /**< kernel of the expansion: 1 */
+    int64_t dim; /**< width of the expansion; 0 before resolving: the last block's width */
+    int stride;  /**< 1 */
+} bw_head_config;
+
+typedef struct bw_projector_config {
+    int n; /**< number of linear layers, 1..BW_MAX_PROJECTOR */
+    int64_t widths[BW_MAX_PROJECTOR];
+} bw_projector_config;
+
+typedef struct bw_loss_config {
+    bw_loss_name name;
+    double lambda; /**< weight of the off-diagonal terms */
+    double scale;  /**< factor on the whole loss */
+} bw_loss_config;
+
+typedef struct bw_noise_config {
+    bw_noise_kind kind;
+    double sigma;
+} bw_noise_config;
+
+typedef struct bw_optimizer_config {
+    bw_optimizer_name name;
+    double lr; /**< base, times batch / 256; NaN before resolving: by batch size */
+    double momentum;
+    double weight_decay;
+    double eta;           /**< trust coefficient of LARS */
+    double warmup_epochs; /**< never more than a tenth of the run is used */
+    double final_lr;      /**< share of the base lr at the end of the cosine: 0.001 */
+} bw_optimizer_config;
+
+/** Augmentation of one view. Probabilities in [0, 1]. */
+typedef struct bw_view_config {
+    double crop_scale[2]; /**< share of the image's area, drawn uniformly */
+    double crop_ratio[2]; /**< width / height, drawn uniformly in the logarithm */
+    bw_interpolation interpolation;
+    double flip_prob;
+    double jitter_prob;
+    double brightness, contrast, saturation, hue; /**< strengths as torchvision's ColorJitter */
+    double grey_prob;
+    double blur_prob;
+    double blur_sigma[2]; /**< pixels of the output image, drawn uniformly */
+    double solarize_prob;
+    int solarize_threshold; /**< values at or above are inverted */
+} bw_view_config;
+
+typedef struct bw_augment_config {
+    bw_view_config view[BW_VIEWS];
+    double mean[3], std[3]; /**< of pixel values in [0, 1], R G B */
+} bw_augment_config;
+
+/** Everything that defines a run. Edit the fields of a default, or use bw_config_set(). */
+typedef struct bw_config {
+    uint64_t seed;
+    int threads; /**< compute threads; 0 before resolving: all usable cores */
+    bw_dtype dtype;
+    bw_model_config model;
+    bw_head_config head;
+    bw_projector_config projector;
+    bw_loss_config loss;
+    bw_noise_config noise;
+    struct {
+        bw_order order;
+        int64_t epochs;
+        int64_t batch; /**< global, images per step */
+        int64_t steps; /**< ends the run early; -1: as the epochs say; 0: write initial weights, stop */
+        bool recompute;
+    } train;
+    bw_optimizer_config optimizer;
+    bw_augment_config augment;
+    struct {
+        int64_t image_size; /**< pixels; 0 before resolving: 224, or 32 with stem cifar */
+        double max_bad;     /**< share of unreadable images that ends the run */
+        int threads;        /**< loader threads; 0 before resolving: as many as compute threads */
+        int64_t images;     /**< use only the first n of a keyed permutation; 0: all */
+    } data;
+    struct {
+        int64_t every; /**< steps; 0: one epoch */
+        int keep;
+    } checkpoint;
+    struct {
+        int64_t every; /**< steps between measures of the embeddings' health */
+    } health;
+    uint64_t is_set[4]; /**< which keys were given, by index of the schema; read with bw_config_is_set() */
+} bw_config;
+
+/** What one block uses. Every block takes the run's settings; the seam for overrides per block. */
+typedef struct bw_block_config {
+    bw_head_config head;
+    bw_projector_config projector;
+    bw_loss_config loss;
+    bw_noise_config noise;
+    bw_optimizer_config optimizer;
+} bw_block_config;
+
+/** The defaults of every key, unresolved (see the fields that say "before resolving"). */
+BW_API bw_config bw_config_default(void);
+
+/** Overlays a YAML text. `origin` names it in messages ("recipe cifar10", "my.yaml").
+ *  @return BW_OK; BW_EINVAL for an unknown key (the nearest one is named), a wrong type or a value
+ *          out of range, with origin and line; `config` is unchanged then. BW_ENOMEM. */
+BW_API BW_MUST_CHECK
+bw_status bw_config_load(bw_config *config, const char *yaml, size_t length, const char *origin);
+
+/** Overlays the YAML file at `path`. As bw_config_load(), and BW_EIO where it cannot be read. */
+BW_API BW_MUST_CHECK
+bw_status bw_config_load_file(bw_config *config, const char *path);
+
+/** Overlays the recipe `name` (recipes/NAME.yaml of the installation, or below $BLOCKWISE_RECIPES). */
+BW_API BW_MUST_CHECK
+bw_status bw_config_load_recipe(bw_config *config, const char *name);
+
+/** One assignment "key=value", the value in YAML: "projector.widths=[128,128,128]". */
+BW_API BW_MUST_CHECK
+bw_status bw_config_set(bw_config *config, const char *assignment);
+
+/** True if `key` was given by a load or set. */
+BW_API bool bw_config_is_set(const bw_config *config, const char *key);
+
+/** Fills in every value that depends on others and refuses combinations that make no sense
+ *  (BW_EINVAL, with the reason). Idempotent. */
+BW_API BW_MUST_CHECK
+bw_status bw_config_resolve(bw_config *config);
+
+/** The whole configuration as YAML, every key. The caller frees *out with free(). */
+BW_API BW_MUST_CHECK
+bw_status bw_config_to_yaml(char **out, const bw_config *config);
+
+/** BW_OK if `b` can continue a run of `a`; otherwise BW_EINVAL naming the first key that differs and
+ *  both values. Keys threads, data.threads, parallel.* and checkpoint.* may differ. */
+BW_API BW_MUST_CHECK
+bw_status bw_config_same_run(const bw_config *a, const bw_config *b);
+
+/** Settings of block `k`, counted from 0. */
+BW_API bw_block_config bw_config_block(const bw_config *config, int k);
+
+/** One key of the schema, for --help, `list config` and documentation. Borrowed strings. */
+typedef struct bw_config_key {
+    const char *name, *type, *range, *help;
+    char default_text[64];
+} bw_config_key;
+
+/** Fills `key` with number `index` of the schema; false past the last. */
+BW_API bool bw_config_key_at(bw_config_key *key, int index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

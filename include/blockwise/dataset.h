@@ -1,0 +1,66 @@
+/** Images from wherever they are: found out by looking, or forced by name. */
+#ifndef BLOCKWISE_DATASET_H
+#define BLOCKWISE_DATASET_H
+#include "blockwise/status.h"
+#include <stddef.h>
+#include <stdint.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct bw_dataset bw_dataset;
+
+typedef enum bw_split {
+    BW_SPLIT_TRAIN, /**< train/, IDX and CIFAR training files; everything where there are no splits */
+    BW_SPLIT_TEST,  /**< val/ or test/, IDX and CIFAR test files; BW_EDATA where there is none */
+    BW_SPLIT_ANY    /**< the test split if there is one, else everything */
+} bw_split;
+
+/** One decoded image, 8-bit RGB, rows top to bottom without padding: rgb[(y * width + x) * 3 + c].
+ *  Start from all zero bytes, reuse it for many reads, release with bw_image_clear(). */
+typedef struct bw_image {
+    uint8_t *rgb;
+    int64_t height, width;
+    size_t capacity; /**< bytes allocated at rgb */
+} bw_image;
+
+BW_API void bw_image_clear(bw_image *image);
+
+/** Opens the data at `path` without reading pixels.
+ *
+ *  @param out    the caller owns it, bw_dataset_free(); NULL after a failure
+ *  @param path   folder of class folders, flat or nested folder without labels, IDX file or folder of
+ *                them (plain or .gz), CIFAR-10/100 or STL-10 binaries, a text file listing images
+ *  @param format one of bw_dataset_format_at(), or NULL to find out
+ *  @return BW_OK; BW_EDATA if nothing is there, no image is found, or a file is damaged;
+ *          BW_EINVAL for an unknown format; BW_EIO; BW_ENOMEM */
+BW_API BW_MUST_CHECK
+bw_status bw_dataset_open(bw_dataset **out, const char *path, bw_split split, const char *format);
+BW_API void bw_dataset_free(bw_dataset *dataset);
+
+BW_API int64_t bw_dataset_size(const bw_dataset *dataset);
+/** Name of the format that was found, for example "folder", "class-folders", "idx". Borrowed. */
+BW_API const char *bw_dataset_format(const bw_dataset *dataset);
+/** Number of classes; 0 without labels. */
+BW_API int bw_dataset_classes(const bw_dataset *dataset);
+/** Name of class `label`, borrowed; its number as text where the format has no names. */
+BW_API const char *bw_dataset_class_name(const bw_dataset *dataset, int label);
+/** Label of image `index` in [0, classes), or -1. */
+BW_API int bw_dataset_label(const bw_dataset *dataset, int64_t index);
+/** Name of image `index` for messages and lists ("train/cat/0017.jpg"), written to `name`. */
+BW_API void bw_dataset_name(const bw_dataset *dataset, int64_t index, char *name, size_t size);
+
+/** Decodes image `index` to 8-bit RGB, EXIF orientation applied. Safe from several threads at once, each
+ *  with its own image.
+ *  @return BW_OK; BW_EDATA if this image cannot be read (the message says what is wrong with it, without
+ *          its name); BW_ENOMEM */
+BW_API BW_MUST_CHECK
+bw_status bw_dataset_read(const bw_dataset *dataset, int64_t index, bw_image *image);
+
+/** Name and one line of help of format number `index`; false past the last. */
+BW_API int bw_dataset_format_at(const char **name, const char **help, int index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

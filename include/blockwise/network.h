@@ -1,0 +1,74 @@
+/** A residual network cut into blocks, each with its head and projector: weights, files, features. */
+#ifndef BLOCKWISE_NETWORK_H
+#define BLOCKWISE_NETWORK_H
+#include "blockwise/config.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct bw_network bw_network;
+
+typedef enum bw_feature {
+    BW_FEATURE_HEAD, /**< the head's pooled output of a block: what the paper's probe sees */
+    BW_FEATURE_TRUNK /**< global average pool of the block's own output */
+} bw_feature;
+
+/** Builds the network of a resolved config with initial weights drawn from config->seed (trunk
+ *  convolutions: He normal, fan-out; head and projector: U(+-1/sqrt(fan_in)); batch norm 1/0).
+ *  @return BW_OK; BW_EINVAL for a config that is not resolved; BW_ENOMEM */
+BW_API BW_MUST_CHECK
+bw_status bw_network_create(bw_network **out, const bw_config *config);
+
+/** Loads `path`: a run folder, or a .safetensors file with torchvision's names. Architecture comes from
+ *  the file's metadata, or from the names and shapes where it has none. Heads are read from
+ *  heads.safetensors in the same folder if it is there.
+ *  @return BW_OK; BW_EDATA (missing, damaged), BW_ESHAPE (wrong shapes or architecture); BW_ENOMEM */
+BW_API BW_MUST_CHECK
+bw_status bw_network_load(bw_network **out, const char *path);
+BW_API void bw_network_free(bw_network *network);
+
+/** Overwrites the trunk (and the heads where the file's folder has them in matching shapes) of `network`
+ *  with weights from a file such as torchvision's; `fc.*` is ignored. Everything else is named.
+ *  @return as bw_network_load(); the network is unchanged after a failure */
+BW_API BW_MUST_CHECK
+bw_status bw_network_init_from(bw_network *network, const char *path);
+
+/** Writes the trunk in torchvision's names and shapes (OIHW) to `trunk_path` and, unless NULL, heads and
+ *  projectors to `heads_path`. Same network, same bytes. Written aside and renamed.
+ *  @return BW_OK; BW_EIO */
+BW_API BW_MUST_CHECK
+bw_status bw_network_save(const bw_network *network, const char *trunk_path, const char *heads_path);
+
+BW_API int bw_network_blocks(const bw_network *network);
+/** Whether head weights are there (false after loading a bare trunk). */
+BW_API bool bw_network_has_heads(const bw_network *network);
+/** Number of features of block `block` (from 0). */
+BW_API int64_t bw_network_feature_dim(const bw_network *network, int block, bw_feature feature);
+/** The resolved config the network was made from; borrowed. */
+BW_API const bw_config *bw_network_config(const bw_network *network);
+/** Trainable values of block `block`: trunk only, or with head and projector. */
+BW_API int64_t bw_network_parameters(const bw_network *network, int block, bool with_head);
+
+/** Evaluation mode (running statistics, no noise) at a fixed batch shape. */
+typedef struct bw_extractor bw_extractor;
+
+/** @param network borrowed, must outlive the extractor; weights are read at each run
+ *  @return BW_OK; BW_EINVAL, BW_EKERNEL, BW_ENOMEM */
+BW_API BW_MUST_CHECK
+bw_status bw_extractor_create(bw_extractor **out, const bw_network *network, int64_t batch,
+                              int64_t image_size);
+BW_API void bw_extractor_free(bw_extractor *extractor);
+
+/** Features of every block in one pass.
+ *  @param head,trunk  arrays of bw_network_blocks() pointers to [n, feature_dim] f32, overwritten; an
+ *                     array or an entry may be NULL where that feature is not wanted
+ *  @param images      [n, S, S, 3] f32, normalised, n <= batch
+ *  @return BW_OK; BW_EINVAL (n, or a head wanted that is not there); BW_EKERNEL; BW_ENONFINITE */
+BW_API BW_MUST_CHECK
+bw_status bw_extractor_run(bw_extractor *extractor, float *const *head, float *const *trunk,
+                           const float *images, int64_t n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

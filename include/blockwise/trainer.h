@@ -1,0 +1,72 @@
+/** Training: one step at a time, or a whole run with its folder. */
+#ifndef BLOCKWISE_TRAINER_H
+#define BLOCKWISE_TRAINER_H
+#include "blockwise/network.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What one step did. Arrays have `blocks` entries. */
+typedef struct bw_step {
+    int64_t step;  /**< steps done, this one included */
+    int64_t epoch; /**< of this step, from 0 */
+    int blocks;
+    double lr;
+    double loss[BW_MAX_BLOCKS];
+    double on_diag[BW_MAX_BLOCKS], off_diag[BW_MAX_BLOCKS]; /**< unweighted sums of Barlow Twins */
+    double grad_norm[BW_MAX_BLOCKS];
+    bool has_health;
+    double embedding_std[BW_MAX_BLOCKS];  /**< mean std over the batch of L2-normalised z, times sqrt(D) */
+    double effective_rank[BW_MAX_BLOCKS]; /**< RankMe of z */
+    double samples_per_s;                 /**< a sample is one image, both its views */
+    double peak_rss_mb;
+} bw_step;
+
+typedef struct bw_trainer bw_trainer;
+
+/** @param network         borrowed, trained in place, must outlive the trainer
+ *  @param steps_per_epoch for the schedule; >= 1
+ *  @return BW_OK; BW_EINVAL (config not resolved), BW_EKERNEL, BW_ENOMEM */
+BW_API BW_MUST_CHECK
+bw_status bw_trainer_create(bw_trainer **out, bw_network *network, int64_t steps_per_epoch);
+BW_API void bw_trainer_free(bw_trainer *trainer);
+
+/** One optimiser step of every block on views [2, batch, S, S, 3], f32, normalised (NHWC).
+ *  @return BW_OK; BW_ENONFINITE naming block and step, with every block before it already updated;
+ *          BW_EKERNEL */
+BW_API BW_MUST_CHECK
+bw_status bw_trainer_step(bw_trainer *trainer, bw_step *out, const float *views);
+
+/** Steps done so far, and the number of steps of the whole run. */
+BW_API int64_t bw_trainer_steps_done(const bw_trainer *trainer);
+BW_API int64_t bw_trainer_steps_total(const bw_trainer *trainer);
+
+/** What a run is asked to do between steps. */
+typedef enum bw_request { BW_GO_ON, BW_SAVE_AND_GO_ON, BW_SAVE_AND_STOP } bw_request;
+
+/** A whole pretraining run with its folder. Strings are borrowed for the call. */
+typedef struct bw_pretrain_options {
+    const bw_config *config; /**< resolved or not */
+    const char *data;        /**< where the images are; the training split is used */
+    const char *format;      /**< NULL: found out by looking */
+    const char *out;         /**< run folder */
+    bool resume;
+    const char *init;    /**< weights to start from, or NULL */
+    const char *command; /**< for environment.json, or NULL */
+    void *user;
+    /** Called once before the first step: total steps, first step (> 0 after a resume). May be NULL. */
+    void (*on_start)(void *user, int64_t total_steps, int64_t first_step, int64_t images);
+    void (*on_step)(void *user, const bw_step *step); /**< may be NULL */
+    bw_request (*request)(void *user);                /**< asked after every step; may be NULL */
+} bw_pretrain_options;
+
+/** Runs until the end, a request to stop, or a failure.
+ *  @return BW_OK; BW_EEXIST (folder exists, no resume); BW_EINVAL; BW_EDATA; BW_EIO; BW_ENONFINITE (the last
+ *          good checkpoint is kept); BW_EINTERRUPTED (a checkpoint was written); BW_ENOMEM; BW_EKERNEL */
+BW_API BW_MUST_CHECK
+bw_status bw_pretrain(const bw_pretrain_options *options);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

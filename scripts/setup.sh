@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Installs the Debian packages the project builds and runs with; does nothing when all are there.
+set -euo pipefail
+packages=(build-essential cmake ninja-build pkg-config
+  libdnnl-dev librandom123-dev libturbojpeg0-dev libspng-dev libwebp-dev zlib1g-dev
+  libyaml-dev libjansson-dev libxxhash-dev liblapacke-dev libopenblas-dev
+  libcmocka-dev dataset-fashion-mnist)
+[ "${1:-}" = --ci ] && packages+=(clang clang-format)
+
+missing=()
+for p in "${packages[@]}"; do
+  state=$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null || true)
+  [ "$state" = installed ] || missing+=("$p")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "setup: not root and no sudo; install by hand: ${missing[*]}" >&2; exit 1; }
+  as_root=(sudo)
+fi
+echo "setup: installing ${missing[*]}" >&2
+"${as_root[@]}" apt-get update -qq >&2
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" >&2

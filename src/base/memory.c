@@ -1,0 +1,43 @@
+#include "base/memory.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+bw_status bw__alloc(void **out, size_t bytes)
+{
+    *out = NULL;
+    void *p = NULL;
+    if (bytes > SIZE_MAX / 2 || posix_memalign(&p, BW_ALIGN, bw__round_up(bytes ? bytes : 1)) != 0)
+        return bw_fail(BW_ENOMEM, "out of memory: cannot allocate %zu bytes", bytes);
+    memset(p, 0, bytes);
+    *out = p;
+    return BW_OK;
+}
+
+bw_status bw__alloc_array(void **out, int64_t n, size_t size)
+{
+    size_t bytes;
+    *out = NULL;
+    if (n < 0 || __builtin_mul_overflow((size_t)n, size, &bytes))
+        return bw_fail(BW_ENOMEM, "out of memory: %lld elements of %zu bytes", (long long)n, size);
+    return bw__alloc(out, bytes);
+}
+
+void bw__free(void *p)
+{
+    free(p);
+}
+
+bw_status bw__strdup(char **out, const char *s)
+{
+    size_t n = strlen(s) + 1;
+    bw_status st = bw__alloc((void **)out, n);
+    if (st == BW_OK) memcpy(*out, s, n);
+    return st;
+}
+
+int64_t bw__peak_rss_bytes(void)
+{
+    struct rusage u;
+    return getrusage(RUSAGE_SELF, &u) == 0 ? (int64_t)u.ru_maxrss * 1024 : 0;
+}

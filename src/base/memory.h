@@ -1,0 +1,27 @@
+#ifndef BW_BASE_MEMORY_H
+#define BW_BASE_MEMORY_H
+#include "base/error.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#define BW_ALIGN 64
+
+/* 64-byte aligned and zeroed; the owner calls bw__free(). BW_ENOMEM names the size. */
+BW_MUST_CHECK
+bw_status bw__alloc(void **out, size_t bytes);
+void bw__free(void *p);
+BW_MUST_CHECK
+bw_status bw__strdup(char **out, const char *s);
+/* Array of n elements of `size` bytes, with the product checked. */
+BW_MUST_CHECK
+bw_status bw__alloc_array(void **out, int64_t n, size_t size);
+
+#define BW_ALLOC(ptr, n) bw__alloc_array((void **)(ptr), (int64_t)(n), sizeof **(ptr))
+
+static inline size_t bw__round_up(size_t bytes)
+{
+    return (bytes + BW_ALIGN - 1) / BW_ALIGN * BW_ALIGN;
+}
+/* Highest resident memory of this process so far, in bytes. */
+int64_t bw__peak_rss_bytes(void);
+#endif

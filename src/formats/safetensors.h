@@ -1,0 +1,52 @@
+/* safetensors: 8-byte little-endian header length, JSON header, row-major little-endian data. */
+#ifndef BW_FORMATS_SAFETENSORS_H
+#define BW_FORMATS_SAFETENSORS_H
+#include "base/error.h"
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum bw_st_dtype {
+    BW_ST_F32,
+    BW_ST_F64,
+    BW_ST_F16,
+    BW_ST_BF16,
+    BW_ST_I64,
+    BW_ST_I32,
+    BW_ST_U8,
+    BW_ST_OTHER
+} bw_st_dtype;
+
+typedef struct bw_st_tensor {
+    const char *name; /* borrowed from file or caller */
+    bw_st_dtype dtype;
+    int ndim; /* 0..8; 0 is a scalar */
+    int64_t shape[8];
+    const void *data; /* when read: inside the mapping, possibly unaligned; use bw__st_to_f32 */
+    size_t bytes;
+} bw_st_tensor;
+
+typedef struct bw_st_file bw_st_file;
+
+/* Opens and checks everything: header length against the file, offsets inside, in order, without overlap or
+ * holes, bytes = shape x dtype. BW_EDATA names file and what is wrong. Memory-mapped. */
+BW_MUST_CHECK
+bw_status bw__st_open(bw_st_file **out, const char *path);
+void bw__st_close(bw_st_file *file);
+int64_t bw__st_count(const bw_st_file *file);
+const bw_st_tensor *bw__st_at(const bw_st_file *file, int64_t i);
+const bw_st_tensor *bw__st_find(const bw_st_file *file, const char *name); /* NULL if not there */
+const char *bw__st_metadata(const bw_st_file *file, const char *key);      /* NULL if not there */
+/* Converts F32, F64, F16 or BF16 to dst [count]; BW_EDATA for another type. */
+BW_MUST_CHECK
+bw_status bw__st_to_f32(float *dst, const bw_st_tensor *tensor);
+
+typedef struct bw_st_pair {
+    const char *key, *value;
+} bw_st_pair;
+
+/* Writes tensors in the order given (little-endian header, keys in the order given: same input, same bytes),
+ * aside, fsynced, renamed over `path`. BW_EIO leaves nothing under `path` that was not there before. */
+BW_MUST_CHECK
+bw_status bw__st_write(const char *path, const bw_st_tensor *tensors, int64_t n, const bw_st_pair *metadata,
+                       int64_t n_metadata);
+#endif
