@@ -8,6 +8,11 @@ struct bw_network {
     bw_config config; /* resolved */
     int blocks;
     bool has_heads;
+    int64_t steps; /* optimiser steps these weights have seen in their run; written to files */
     bw_params params[BW_MAX_BLOCKS];
 };
+
+/* The network of a resolved config with every value zero: nothing is drawn, for loading. */
+BW_MUST_CHECK
+bw_status bw__network_build(bw_network **out, const bw_config *config, bool with_heads);
 #endif
