@@ -5,7 +5,7 @@ packages=(build-essential cmake ninja-build pkg-config
   libdnnl-dev librandom123-dev libturbojpeg0-dev libspng-dev libwebp-dev zlib1g-dev
   libyaml-dev libjansson-dev libxxhash-dev liblapacke-dev libopenblas-dev
   libcmocka-dev dataset-fashion-mnist)
-[ "${1:-}" = --ci ] && packages+=(clang clang-format)
+[ "${1:-}" = --ci ] && packages+=(clang clang-format libomp-dev)
 
 missing=()
 for p in "${packages[@]}"; do
