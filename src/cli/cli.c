@@ -1,0 +1,118 @@
+#include "cli/cli.h"
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include <stdlib.h>
+#include <string.h>
+
+static const char *verb_name = "";
+
+void cli_set_verb(const char *name)
+{
+    verb_name = name;
+}
+
+static void print_error(const char *fmt, va_list ap)
+{
+    cli_progress_end();
+    fprintf(stderr, "blockwise: %s%s", verb_name, verb_name[0] ? ": " : "");
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+}
+
+void cli_error(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    print_error(fmt, ap);
+    va_end(ap);
+}
+
+void cli_usage_error(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    print_error(fmt, ap);
+    va_end(ap);
+    exit(CLI_EXIT_USAGE);
+}
+
+int cli_finish(bw_status status)
+{
+    cli_progress_end();
+    if (status == BW_OK) return 0;
+    const char *line = bw_last_error();
+    cli_error("%s", line[0] ? line : bw_status_text(status));
+    switch (status) {
+    case BW_EINVAL:
+    case BW_EEXIST:
+        return CLI_EXIT_USAGE;
+    case BW_EDATA:
+    case BW_ESHAPE:
+        return CLI_EXIT_DATA;
+    case BW_ENONFINITE:
+        return CLI_EXIT_DIVERGED;
+    case BW_EINTERRUPTED:
+        return 128 + cli_interrupt_signal();
+    default:
+        return CLI_EXIT_FAILURE;
+    }
+}
+
+char *cli_command_line(int argc, char **argv)
+{
+    static const char PLAIN[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./,:=+-@%";
+    char *line = NULL;
+    size_t bytes = 0;
+    FILE *stream = open_memstream(&line, &bytes);
+    if (!stream) return NULL;
+    for (int i = 0; i < argc; i++) {
+        bool quote = argv[i][0] == '\0' || argv[i][strspn(argv[i], PLAIN)] != '\0';
+        fprintf(stream, "%s%s", i > 0 ? " " : "", quote ? "'" : "");
+        for (const char *p = argv[i]; *p; p++)
+            fprintf(stream, "%s%c", *p == '\'' ? "'\\'" : "", *p);
+        fputs(quote ? "'" : "", stream);
+    }
+    if (fclose(stream) != 0) {
+        free(line);
+        return NULL;
+    }
+    return line;
+}
+
+/* Edit distance (Levenshtein), of words up to 63 characters. */
+static int distance(const char *a, const char *b)
+{
+    enum { LONGEST = 63 };
+    size_t m = strnlen(a, LONGEST), n = strnlen(b, LONGEST);
+    int row[LONGEST + 1];
+    for (size_t j = 0; j <= n; j++)
+        row[j] = (int)j;
+    for (size_t i = 1; i <= m; i++) {
+        int diagonal = row[0];
+        row[0] = (int)i;
+        for (size_t j = 1; j <= n; j++) {
+            int replaced = diagonal + (a[i - 1] != b[j - 1]);
+            int inserted = row[j - 1] + 1, removed = row[j] + 1;
+            int best = inserted < removed ? inserted : removed;
+            diagonal = row[j];
+            row[j] = replaced < best ? replaced : best;
+        }
+    }
+    return row[n];
+}
+
+const char *cli_nearest(const char *word, const char *const *words, int n)
+{
+    const char *nearest = NULL;
+    int least = 0;
+    for (int i = 0; i < n; i++) {
+        int d = distance(word, words[i]);
+        if (strncmp(word, words[i], strlen(word)) == 0) d = 0; /* the beginning of a word is near */
+        if (!nearest || d < least) {
+            nearest = words[i];
+            least = d;
+        }
+    }
+    /* Beyond half of the letters a hint would be a guess. */
+    return nearest && 2 * least <= (int)strlen(nearest) ? nearest : NULL;
+}

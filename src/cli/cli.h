@@ -1,0 +1,116 @@
+/* What the verbs share: their options, how they end, what they say while they work. Only this folder
+ * prints and exits. */
+#ifndef BW_CLI_CLI_H
+#define BW_CLI_CLI_H
+#include "blockwise/blockwise.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { CLI_EXIT_FAILURE = 1, CLI_EXIT_USAGE = 2, CLI_EXIT_DATA = 3, CLI_EXIT_DIVERGED = 4 };
+
+/* Every option of every verb. Where one name takes other values in other verbs there are two keys. */
+typedef enum cli_key {
+    CLI_END = 0,
+    CLI_DATA = 256, /* past the short options */
+    CLI_TRAIN_ALIAS,
+    CLI_TRAIN,
+    CLI_TEST,
+    CLI_DATA_FORMAT,
+    CLI_RUN_OUT,
+    CLI_RECIPE,
+    CLI_CONFIG,
+    CLI_SET,
+    CLI_RESUME,
+    CLI_INIT,
+    CLI_BLOCK,
+    CLI_ONE_BLOCK,
+    CLI_CONCAT,
+    CLI_FEATURE,
+    CLI_ONE_FEATURE,
+    CLI_PROTOCOL,
+    CLI_EPOCHS,
+    CLI_IMAGES,
+    CLI_SEED,
+    CLI_THREADS,
+    CLI_RAW,
+    CLI_K,
+    CLI_TEMPERATURE,
+    CLI_FEATURES_OUT,
+    CLI_LABELS,
+    CLI_SPLIT,
+    CLI_EXPORT_FORMAT,
+    CLI_EXPORT_OUT,
+    CLI_STEPS,
+    CLI_WARMUP,
+    CLI_JSON,
+    CLI_QUIET,
+    CLI_VERBOSE
+} cli_key;
+
+#define CLI_MAX_ARGUMENTS 2
+#define CLI_MAX_K         8
+
+typedef enum cli_feature {
+    CLI_FEATURE_DEFAULT,
+    CLI_FEATURE_HEAD,
+    CLI_FEATURE_TRUNK,
+    CLI_FEATURE_BOTH
+} cli_feature;
+
+/* What the command line said. Strings are borrowed from argv, NULL where not given. */
+typedef struct cli_options {
+    int n_arguments;
+    const char *arguments[CLI_MAX_ARGUMENTS];
+    const char *data, *train, *test, *format, *out, *labels;
+    const char *recipe, *config, *init;
+    int n_set;
+    const char **set; /* [n_set] assignments "key=value", in their order */
+    int block;        /* from 0; -1: all, or the verb's default */
+    bool concat, raw, resume, json, quiet, verbose;
+    cli_feature feature;
+    bw_protocol protocol;
+    int epochs, threads, steps, warmup; /* 0 (threads, epochs) or -1: not given */
+    int64_t images;
+    uint64_t seed;
+    int n_k;
+    int k[CLI_MAX_K];
+    double temperature;
+    bw_split split;
+    const char *command; /* the whole command line, for the records of a run */
+} cli_options;
+
+typedef struct cli_verb {
+    const char *name;      /* one or two words: "probe", "data check" */
+    const char *arguments; /* of the usage line */
+    int min_arguments, max_arguments;
+    const char *summary; /* one line */
+    const char *notes;   /* shown below the options, or NULL */
+    cli_key options[24]; /* ends with CLI_END */
+    int (*run)(const cli_options *options);
+} cli_verb;
+
+extern const cli_verb cli_list;
+
+/* The verb that is running, as messages name it. */
+void cli_set_verb(const char *name);
+
+/* Parses and, for --help, prints and exits; a wrong command line exits with CLI_EXIT_USAGE. argv[0] is
+ * the verb. The caller releases with cli_options_clear(). */
+void cli_options_parse(cli_options *options, const cli_verb *verb, int argc, char **argv);
+void cli_options_clear(cli_options *options);
+void cli_print_help(const cli_verb *verb);
+
+/* Prints "blockwise: VERB: message" on stderr and exits with CLI_EXIT_USAGE. */
+_Noreturn void cli_usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Prints "blockwise: VERB: message" on stderr. */
+void cli_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Reports a status of the library on stderr and gives its exit code; 0 for BW_OK. */
+int cli_finish(bw_status status);
+
+/* argv as one line that a shell would read back; the caller frees. */
+char *cli_command_line(int argc, char **argv);
+
+/* The entry of `words` [n] nearest to `word`, or NULL where none is near. */
+const char *cli_nearest(const char *word, const char *const *words, int n);
+
+#endif

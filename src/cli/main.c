@@ -1,0 +1,127 @@
+/* The program: finds the verb, runs it, and makes sure that what it printed has arrived. */
+#include "cli/cli.h"
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const cli_verb *const VERBS[] = { &cli_list };
+enum { N_VERBS = sizeof VERBS / sizeof VERBS[0] };
+
+static void print_overview(FILE *to)
+{
+    fputs("Usage: blockwise VERB [OPTION...]\n"
+          "Pretrains residual networks block by block from unlabelled images, on CPUs.\n\nVerbs:\n",
+          to);
+    for (int i = 0; i < N_VERBS; i++)
+        fprintf(to, "  %-14s %s\n", VERBS[i]->name, VERBS[i]->summary);
+    fputs("\n'blockwise VERB --help' shows the options of a verb and their defaults.\n"
+          "  --help         this text\n"
+          "  --version      version of the program and of its source\n\n"
+          "Results go to standard output, progress and messages to standard error. Exit status: 0 done,\n"
+          "1 the system failed, 2 wrong usage or setting, 3 input data or model file, 4 training diverged,\n"
+          "130 and 143 interrupted with the state saved.\n",
+          to);
+}
+
+/* A disk that is full or a pipe that is closed must not look like success. */
+static void flush_output(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return;
+    fprintf(stderr, "blockwise: cannot write to standard output: %s\n", strerror(errno));
+    _exit(CLI_EXIT_FAILURE);
+}
+
+/* Descriptors 0 to 2 closed by the caller would go to the first files that are opened, and what is
+ * printed would end in them. Standard output is opened for reading, so that printing still fails. */
+static void fill_closed_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) != -1) continue;
+        if (open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) != fd) _exit(CLI_EXIT_FAILURE);
+    }
+}
+
+/* The part of a verb's name after its first word, NULL for a name of one word; false if the first word is
+ * not `word`. */
+static bool split_name(const char **second, const cli_verb *verb, const char *word)
+{
+    size_t n = strcspn(verb->name, " ");
+    if (strlen(word) != n || strncmp(verb->name, word, n) != 0) return false;
+    *second = verb->name[n] == ' ' ? verb->name + n + 1 : NULL;
+    return true;
+}
+
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+/* The verb that argv[1] and perhaps argv[2] name; *words says how many. Does not return if there is
+ * none. */
+static const cli_verb *find_verb(int *words, int argc, char **argv)
+{
+    const char *first[N_VERBS], *second[N_VERBS];
+    int n_second = 0;
+    for (int i = 0; i < N_VERBS; i++) {
+        const char *rest = NULL;
+        first[i] = VERBS[i]->name;
+        if (!split_name(&rest, VERBS[i], argv[1])) continue;
+        *words = rest ? 2 : 1;
+        if (!rest || (argc > 2 && strcmp(rest, argv[2]) == 0)) return VERBS[i];
+        second[n_second++] = rest;
+    }
+    if (n_second == 0) {
+        const char *near = cli_nearest(argv[1], first, N_VERBS);
+        cli_usage_error("unknown verb '%s'%s%.*s%s; see 'blockwise --help'", argv[1],
+                        near ? ", the nearest is '" : "", near ? (int)strcspn(near, " ") : 0,
+                        near ? near : "", near ? "'" : "");
+    }
+    cli_set_verb(argv[1]);
+    if (argc < 3) cli_usage_error("needs one more word; see 'blockwise %s --help'", argv[1]);
+    if (is_help(argv[2])) {
+        const char *rest;
+        for (int i = 0; i < N_VERBS; i++)
+            if (split_name(&rest, VERBS[i], argv[1])) cli_print_help(VERBS[i]);
+        exit(0);
+    }
+    const char *near = cli_nearest(argv[2], second, n_second);
+    cli_usage_error("unknown '%s'%s%s%s; see 'blockwise %s --help'", argv[2],
+                    near ? ", the nearest is '" : "", near ? near : "", near ? "'" : "", argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    cli_options options;
+    int words = 1;
+
+    fill_closed_descriptors();
+    atexit(flush_output);
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is then an error of the write */
+    if (argc < 2) cli_usage_error("needs a verb; see 'blockwise --help'");
+    if (is_help(argv[1])) {
+        print_overview(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("blockwise %s (%s)\n", BW_VERSION, BW_GIT);
+        return 0;
+    }
+    if (argv[1][0] == '-') cli_usage_error("unknown option %s; see 'blockwise --help'", argv[1]);
+
+    const cli_verb *verb = find_verb(&words, argc, argv);
+    char *command = cli_command_line(argc, argv);
+    cli_set_verb(verb->name);
+    cli_options_parse(&options, verb, argc - words, argv + words);
+    options.command = command;
+    cli_progress_setup(options.quiet, options.verbose);
+    cli_interrupt_install();
+    int code = verb->run(&options);
+    cli_options_clear(&options);
+    free(command);
+    return code;
+}

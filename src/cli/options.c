@@ -1,0 +1,377 @@
+/* The command line of every verb: one table of options, parsed by argp. */
+#include "cli/cli.h"
+#include <argp.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct option_text {
+    cli_key key;
+    const char *name, *value, *help;
+} option_text;
+
+static const option_text TABLE[] = {
+    { CLI_DATA, "data", "PATH",
+      "Images: a folder of class folders, a folder without labels, IDX, CIFAR or STL-10 files, or a list of "
+      "images (required)" },
+    { CLI_TRAIN_ALIAS, "train", "PATH", "The same as --data" },
+    { CLI_TRAIN, "train", "PATH",
+      "Training images, apart from --test (default: the training split of --data)" },
+    { CLI_TEST, "test", "PATH", "Test images (default: the test split of --data)" },
+    { CLI_DATA_FORMAT, "format", "NAME",
+      "Format of the images, see 'blockwise list formats' (default: found by looking)" },
+    { CLI_RUN_OUT, "out", "RUN", "Run folder to create (required)" },
+    { CLI_RECIPE, "recipe", "NAME", "Settings by name, see 'blockwise list recipes' (default: none)" },
+    { CLI_CONFIG, "config", "FILE.yaml", "Settings from a file, over those of the recipe (default: none)" },
+    { CLI_SET, "set", "KEY=VALUE",
+      "One setting, over recipe and file; may be given many times; see 'blockwise list config' (default: "
+      "none)" },
+    { CLI_RESUME, "resume", NULL,
+      "Continue the run in RUN from its newest whole checkpoint, with the run's own settings where neither "
+      "--recipe nor --config is given (default: no)" },
+    { CLI_INIT, "init", "FILE", "Start from these weights, a .safetensors file (default: random weights)" },
+    { CLI_BLOCK, "block", "all|K", "Which block, counted from 1 (default: all)" },
+    { CLI_ONE_BLOCK, "block", "K", "Which block, counted from 1 (default: the last)" },
+    { CLI_CONCAT, "concat", NULL, "Also the features of all blocks put together (default: no)" },
+    { CLI_FEATURE, "feature", "head|trunk|both",
+      "Feature of a block (default: head, or trunk where the model has no heads)" },
+    { CLI_ONE_FEATURE, "feature", "head|trunk",
+      "Feature of a block (default: head, or trunk where the model has no heads)" },
+    { CLI_PROTOCOL, "protocol", "cached|augmented",
+      "Features once from centre crops and a sweep of learning rates, or the paper authors' random crops "
+      "(default: cached)" },
+    { CLI_EPOCHS, "epochs", "N", "Epochs of the probe (default: the protocol's own)" },
+    { CLI_IMAGES, "images", "N", "Use only N training images, drawn by the seed (default: all)" },
+    { CLI_SEED, "seed", "N", "Seed of every random choice (default: 0)" },
+    { CLI_THREADS, "threads", "N", "Threads (default: all usable cores)" },
+    { CLI_RAW, "raw", NULL, "Compare pixels instead of features; MODEL may be left out (default: no)" },
+    { CLI_K, "k", "N,N...", "Numbers of neighbours (default: 20,200)" },
+    { CLI_TEMPERATURE, "temperature", "T", "A neighbour's vote is exp(cosine / T) (default: 0.07)" },
+    { CLI_FEATURES_OUT, "out", "FILE.npy", "Features to write, one row per image (required)" },
+    { CLI_LABELS, "labels", "FILE.npy", "Labels to write, -1 where there is none (default: not written)" },
+    { CLI_SPLIT, "split", "train|test", "Which images (default: the test split if there is one, else all)" },
+    { CLI_EXPORT_FORMAT, "format", "safetensors",
+      "Format to write; onnx is not supported by this version (default: safetensors)" },
+    { CLI_EXPORT_OUT, "out", "FILE", "File to write (required)" },
+    { CLI_STEPS, "steps", "N", "Repetitions to measure (default: 10)" },
+    { CLI_WARMUP, "warmup", "N", "Repetitions before measuring (default: 2)" },
+    { CLI_JSON, "json", NULL, "Print the result as JSON (default: as text)" },
+    { CLI_QUIET, "quiet", NULL, "No progress, only warnings and errors (default: no)" },
+    { CLI_VERBOSE, "verbose", NULL, "Everything the library has to say (default: no)" },
+};
+enum { TABLE_ENTRIES = sizeof TABLE / sizeof TABLE[0] };
+
+enum { MAX_OPTIONS = 32 };
+
+static const option_text *find_option(cli_key key)
+{
+    for (int i = 0; i < TABLE_ENTRIES; i++)
+        if (TABLE[i].key == key) return &TABLE[i];
+    return NULL;
+}
+
+static int64_t parse_integer(const char *option, const char *text, int64_t least, int64_t most)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || value < least || value > most)
+        cli_usage_error("--%s %s: not a whole number from %lld to %lld", option, text, (long long)least,
+                        (long long)most);
+    return value;
+}
+
+static double parse_positive(const char *option, const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !(value > 0.0) || !isfinite(value))
+        cli_usage_error("--%s %s: not a number above 0", option, text);
+    return value;
+}
+
+/* Index of `text` among the words of `choices` ("head|trunk|both"). */
+static int parse_choice(const char *option, const char *text, const char *choices)
+{
+    const char *word = choices;
+    for (int i = 0; word; i++) {
+        const char *bar = strchr(word, '|');
+        size_t n = bar ? (size_t)(bar - word) : strlen(word);
+        if (strlen(text) == n && strncmp(text, word, n) == 0) return i;
+        word = bar ? bar + 1 : NULL;
+    }
+    cli_usage_error("--%s %s: not one of %s", option, text, choices);
+}
+
+static void parse_k_list(cli_options *o, const char *text)
+{
+    char number[16];
+    o->n_k = 0;
+    for (const char *p = text;; p++) {
+        size_t n = strcspn(p, ",");
+        if (o->n_k == CLI_MAX_K) cli_usage_error("--k %s: at most %d numbers", text, CLI_MAX_K);
+        (void)snprintf(number, sizeof number, "%.*s", (int)(n < sizeof number ? n : sizeof number), p);
+        o->k[o->n_k++] = (int)parse_integer("k", number, 1, 1000000);
+        p += n;
+        if (*p == '\0') break;
+    }
+}
+
+static void add_assignment(cli_options *o, const char *text)
+{
+    if (!strchr(text, '=')) cli_usage_error("--set %s: want KEY=VALUE", text);
+    const char **grown = realloc(o->set, ((size_t)o->n_set + 1) * sizeof *o->set);
+    if (!grown) {
+        cli_error("out of memory");
+        exit(CLI_EXIT_FAILURE);
+    }
+    o->set = grown;
+    o->set[o->n_set++] = text;
+}
+
+/* Options that hold a number or a word out of a few. */
+static bool parse_value(cli_options *o, cli_key key, const char *text)
+{
+    enum { MANY = 1000000000 };
+    switch (key) {
+    case CLI_BLOCK:
+        if (strcmp(text, "all") == 0) {
+            o->block = -1;
+            return true;
+        }
+        o->block = (int)parse_integer("block", text, 1, BW_MAX_BLOCKS) - 1;
+        return true;
+    case CLI_ONE_BLOCK:
+        o->block = (int)parse_integer("block", text, 1, BW_MAX_BLOCKS) - 1;
+        return true;
+    case CLI_FEATURE:
+        o->feature = CLI_FEATURE_HEAD + (cli_feature)parse_choice("feature", text, "head|trunk|both");
+        return true;
+    case CLI_ONE_FEATURE:
+        o->feature = CLI_FEATURE_HEAD + (cli_feature)parse_choice("feature", text, "head|trunk");
+        return true;
+    case CLI_PROTOCOL:
+        o->protocol = parse_choice("protocol", text, "cached|augmented") == 0 ? BW_PROTOCOL_CACHED
+                                                                              : BW_PROTOCOL_AUGMENTED;
+        return true;
+    case CLI_SPLIT:
+        o->split = parse_choice("split", text, "train|test") == 0 ? BW_SPLIT_TRAIN : BW_SPLIT_TEST;
+        return true;
+    case CLI_EPOCHS:
+        o->epochs = (int)parse_integer("epochs", text, 1, MANY);
+        return true;
+    case CLI_IMAGES:
+        o->images = parse_integer("images", text, 1, INT64_MAX);
+        return true;
+    case CLI_SEED:
+        o->seed = (uint64_t)parse_integer("seed", text, 0, INT64_MAX);
+        return true;
+    case CLI_THREADS:
+        o->threads = (int)parse_integer("threads", text, 1, 4096);
+        return true;
+    case CLI_STEPS:
+        o->steps = (int)parse_integer("steps", text, 1, MANY);
+        return true;
+    case CLI_WARMUP:
+        o->warmup = (int)parse_integer("warmup", text, 0, MANY);
+        return true;
+    case CLI_TEMPERATURE:
+        o->temperature = parse_positive("temperature", text);
+        return true;
+    case CLI_K:
+        parse_k_list(o, text);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Where an option that is kept as it stands goes. */
+static const char **text_field(cli_options *o, cli_key key)
+{
+    switch (key) {
+    case CLI_DATA:
+        return &o->data;
+    case CLI_TRAIN_ALIAS:
+    case CLI_TRAIN:
+        return &o->train;
+    case CLI_TEST:
+        return &o->test;
+    case CLI_DATA_FORMAT:
+    case CLI_EXPORT_FORMAT:
+        return &o->format;
+    case CLI_RUN_OUT:
+    case CLI_FEATURES_OUT:
+    case CLI_EXPORT_OUT:
+        return &o->out;
+    case CLI_LABELS:
+        return &o->labels;
+    case CLI_RECIPE:
+        return &o->recipe;
+    case CLI_CONFIG:
+        return &o->config;
+    case CLI_INIT:
+        return &o->init;
+    default:
+        return NULL;
+    }
+}
+
+static bool *flag_field(cli_options *o, cli_key key)
+{
+    switch (key) {
+    case CLI_RESUME:
+        return &o->resume;
+    case CLI_CONCAT:
+        return &o->concat;
+    case CLI_RAW:
+        return &o->raw;
+    case CLI_JSON:
+        return &o->json;
+    case CLI_QUIET:
+        return &o->quiet;
+    case CLI_VERBOSE:
+        return &o->verbose;
+    default:
+        return NULL;
+    }
+}
+
+static error_t parse_one(int key, char *arg, struct argp_state *state)
+{
+    cli_options *o = state->input;
+    if (key == 'h') {
+        argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+        return 0;
+    }
+    if (key == ARGP_KEY_ARG) {
+        if (o->n_arguments == CLI_MAX_ARGUMENTS) cli_usage_error("%s: one argument too many", arg);
+        o->arguments[o->n_arguments++] = arg;
+        return 0;
+    }
+    if (key < CLI_DATA || key > CLI_VERBOSE) return ARGP_ERR_UNKNOWN;
+    const char **text = text_field(o, (cli_key)key);
+    bool *flag = flag_field(o, (cli_key)key);
+    if (text)
+        *text = arg;
+    else if (flag)
+        *flag = true;
+    else if (key == CLI_SET)
+        add_assignment(o, arg);
+    else if (!parse_value(o, (cli_key)key, arg))
+        return ARGP_ERR_UNKNOWN;
+    return 0;
+}
+
+/* Options of argp for `verb`, and its help text. */
+typedef struct verb_argp {
+    struct argp_option options[MAX_OPTIONS];
+    const char *names[MAX_OPTIONS]; /* [n_names], with argp's own */
+    bool takes_value[MAX_OPTIONS];
+    int n_names;
+    char title[64];
+    char doc[2048];
+    struct argp argp;
+} verb_argp;
+
+static void build_argp(verb_argp *a, const cli_verb *verb)
+{
+    *a = (verb_argp){ 0 };
+    int n = 0;
+    for (const cli_key *key = verb->options; *key != CLI_END; key++) {
+        const option_text *text = find_option(*key);
+        a->options[n] = (struct argp_option){ text->name, (int)*key, text->value, 0, text->help, 0 };
+        a->names[n] = text->name;
+        a->takes_value[n++] = text->value != NULL;
+    }
+    a->options[n] = (struct argp_option){ NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0 };
+    a->n_names = n;
+    a->names[a->n_names++] = "help";
+    a->names[a->n_names++] = "usage";
+    (void)snprintf(a->title, sizeof a->title, "blockwise %s", verb->name);
+    (void)snprintf(a->doc, sizeof a->doc, "%s%s%s", verb->summary, verb->notes ? "\v" : "",
+                   verb->notes ? verb->notes : "");
+    a->argp.options = a->options;
+    a->argp.parser = parse_one;
+    a->argp.args_doc = verb->arguments;
+    a->argp.doc = a->doc;
+}
+
+/* Finds what getopt would complain about before it does, so that the message can name the nearest
+ * option. Returns how many words of argv the option takes. */
+static int check_long_option(const verb_argp *a, const char *word, const char *next)
+{
+    size_t n = strcspn(word + 2, "=");
+    char name[64];
+    int found = -1, matches = 0;
+    (void)snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name), word + 2);
+    for (int i = 0; i < a->n_names; i++) {
+        if (strncmp(a->names[i], name, strlen(name)) != 0) continue;
+        bool exact = strcmp(a->names[i], name) == 0;
+        matches = exact ? 1 : matches + 1;
+        found = i;
+        if (exact) break;
+    }
+    if (matches == 0) {
+        const char *near = cli_nearest(name, a->names, a->n_names);
+        cli_usage_error("unknown option --%s%s%s%s; see '%s --help'", name, near ? ", the nearest is --" : "",
+                        near ? near : "", "", a->title);
+    }
+    if (matches > 1) cli_usage_error("option --%s is short for several; see '%s --help'", name, a->title);
+    bool has_value = word[2 + n] == '=';
+    if (!a->takes_value[found] && has_value) cli_usage_error("option --%s takes no value", a->names[found]);
+    if (a->takes_value[found] && !has_value && !next)
+        cli_usage_error("option --%s needs a value; see '%s --help'", a->names[found], a->title);
+    return a->takes_value[found] && !has_value ? 2 : 1;
+}
+
+static void check_words(const verb_argp *a, int argc, char **argv)
+{
+    for (int i = 1; i < argc;) {
+        const char *word = argv[i];
+        if (strcmp(word, "--") == 0) return;
+        if (strncmp(word, "--", 2) == 0)
+            i += check_long_option(a, word, i + 1 < argc ? argv[i + 1] : NULL);
+        else if (word[0] == '-' && word[1] != '\0' && strcmp(word, "-h") != 0 && strcmp(word, "-?") != 0)
+            cli_usage_error("unknown option %s; see '%s --help'", word, a->title);
+        else
+            i++;
+    }
+}
+
+void cli_options_parse(cli_options *options, const cli_verb *verb, int argc, char **argv)
+{
+    verb_argp a;
+    *options = (cli_options){ .block = -1,
+                              .split = BW_SPLIT_ANY,
+                              .n_k = 2,
+                              .k = { 20, 200 },
+                              .temperature = 0.07,
+                              .steps = -1,
+                              .warmup = -1 };
+    build_argp(&a, verb);
+    check_words(&a, argc, argv);
+    argv[0] = a.title;
+    argp_err_exit_status = CLI_EXIT_USAGE;
+    if (argp_parse(&a.argp, argc, argv, 0, NULL, options) != 0)
+        cli_usage_error("the command line could not be understood; see '%s --help'", a.title);
+    if (options->n_arguments < verb->min_arguments)
+        cli_usage_error("needs %s; see '%s --help'", verb->arguments, a.title);
+    if (options->n_arguments > verb->max_arguments)
+        cli_usage_error("%s: one argument too many; see '%s --help'", options->arguments[verb->max_arguments],
+                        a.title);
+}
+
+void cli_options_clear(cli_options *options)
+{
+    free(options->set);
+    *options = (cli_options){ 0 };
+}
+
+void cli_print_help(const cli_verb *verb)
+{
+    verb_argp a;
+    build_argp(&a, verb);
+    argp_help(&a.argp, stdout, ARGP_HELP_STD_HELP & ~(unsigned)ARGP_HELP_EXIT_OK, a.title);
+}

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# The help of every verb names its options with their defaults; wrong words are answered with near ones.
+set -u
+source "$(dirname "$0")/lib/expect.sh"
+
+# Option names each verb must show.
+declare -A options=(
+  [list]=""
+)
+
+overview=$("$BLOCKWISE" --help) || fail "--help exits with $?"
+for verb in "${!options[@]}"; do
+  expect 0 "" $verb --help
+  # One line per option: a line that begins with an option starts it.
+  printf '%s\n' "$stdout" | awk '/^ +(-., )?--/ { if (line) print line; line = "" } { line = line " " $0 } END { print line }' |
+    tr -s ' ' >"$work/options"
+  for option in ${options[$verb]}; do
+    checks=$((checks + 1))
+    grep -E -- "^ --$option(=| |\$)" "$work/options" | grep -qE 'default: |\(required\)|The same as' ||
+      fail "$verb --help does not show --$option with its default"
+  done
+  printf '%s' "$overview" | grep -q "^  $verb " || fail "--help does not name the verb $verb"
+done
+
+expect 0 "" --version
+printf '%s' "$stdout" | grep -qE '^blockwise [0-9]+\.[0-9]+\.[0-9]+ \(' || fail "--version says: $stdout"
+expect 2 "^blockwise: needs a verb"
+expect 2 "unknown verb 'lst', the nearest is 'list'" lst
+expect 2 "unknown verb 'zzzzzzzz'; see" zzzzzzzz
+expect 2 "unknown option --halp, the nearest is --help" list --halp
+expect 2 "unknown option -x" list -x
+expect 2 "needs " list
+expect 2 "the nearest is 'losses'" list loses
+finish
