@@ -7,7 +7,8 @@ typedef enum bw_npy_dtype { BW_NPY_F32, BW_NPY_F64, BW_NPY_I64, BW_NPY_U8 } bw_n
 BW_MUST_CHECK
 bw_status bw__npy_write(const char *path, bw_npy_dtype dtype, const void *data, int ndim,
                         const int64_t *shape);
-/* Reads a file of one of the four types; *out is released with bw__free(). shape has room for 8. */
+/* Reads a file of one of the four types; *out is released with bw__free(). shape has room for 8. BW_EDATA:
+ * missing, another type or order, or damaged. */
 BW_MUST_CHECK
 bw_status bw__npy_read(void **out, bw_npy_dtype *dtype, int *ndim, int64_t *shape, const char *path);
 #endif

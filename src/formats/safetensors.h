@@ -13,7 +13,7 @@ typedef enum bw_st_dtype {
     BW_ST_I64,
     BW_ST_I32,
     BW_ST_U8,
-    BW_ST_OTHER
+    BW_ST_OTHER /* known to the format, not used here; can be listed, not converted or written */
 } bw_st_dtype;
 
 typedef struct bw_st_tensor {
@@ -27,8 +27,9 @@ typedef struct bw_st_tensor {
 
 typedef struct bw_st_file bw_st_file;
 
-/* Opens and checks everything: header length against the file, offsets inside, in order, without overlap or
- * holes, bytes = shape x dtype. BW_EDATA names file and what is wrong. Memory-mapped. */
+/* Opens and checks everything: header length against the file, offsets inside, without overlap or holes,
+ * bytes = shape x dtype. BW_EDATA names file and what is wrong (missing files included). Memory-mapped: the
+ * file must not be cut short while it is open. Tensors are counted in the order of their data. */
 BW_MUST_CHECK
 bw_status bw__st_open(bw_st_file **out, const char *path);
 void bw__st_close(bw_st_file *file);
@@ -45,7 +46,8 @@ typedef struct bw_st_pair {
 } bw_st_pair;
 
 /* Writes tensors in the order given (little-endian header, keys in the order given: same input, same bytes),
- * aside, fsynced, renamed over `path`. BW_EIO leaves nothing under `path` that was not there before. */
+ * aside, fsynced, renamed over `path`. BW_EIO leaves nothing under `path` that was not there before;
+ * BW_EINVAL: two equal names, a name that is not UTF-8, bytes that do not fit the shape. */
 BW_MUST_CHECK
 bw_status bw__st_write(const char *path, const bw_st_tensor *tensors, int64_t n, const bw_st_pair *metadata,
                        int64_t n_metadata);
