@@ -57,7 +57,7 @@ static void eigenvalues_of_a_rotated_diagonal_matrix_are_its_diagonal(void **sta
 static void eigenvalues_of_a_matrix_with_nan_are_refused(void **state)
 {
     (void)state;
-    double m[4] = { 1, 0, NAN, 1 }, values[2];
+    double m[4] = { 1, 0, (double)NAN, 1 }, values[2];
     assert_int_equal(bw__symmetric_eigenvalues_f64(values, m, 2), BW_ENONFINITE);
     assert_string_equal(bw_last_error(), "eigenvalues: element (1, 0) is not finite");
     assert_int_equal(bw__symmetric_eigenvalues_f64(values, m, 0), BW_EINVAL);
