@@ -30,7 +30,7 @@ static void keys_keep_their_order_and_numbers_their_digits(void **state)
 static void numbers_that_are_not_finite_become_null(void **state)
 {
     (void)state;
-    const double x[] = { NAN, 2.5, (double)INFINITY };
+    const double x[] = { (double)NAN, 2.5, (double)INFINITY };
     assert_line(bw__json_reals(x, 3), "[null,2.5,null]");
     assert_line(bw__json_real(-(double)INFINITY), "null");
 }
