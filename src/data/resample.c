@@ -1,0 +1,186 @@
+#include "data/resample.h"
+#include "base/memory.h"
+#include <math.h>
+
+/* Pillow keeps coefficients with 22 fraction bits: 8 bits of value, 2 of overshoot, 32 in all. */
+#define FRACTION_BITS 22
+#define ROUND_HALF    (1 << (FRACTION_BITS - 1))
+
+/* The coefficients of one axis: output i is the sum over j < count[i] of k[i * width + j] * in[first[i] + j].
+ */
+typedef struct taps {
+    int64_t n, width;
+    int64_t *first, *count;
+    int32_t *k;
+} taps;
+
+static double filter_support(bw_interpolation interpolation)
+{
+    return interpolation == BW_INTERPOLATION_BICUBIC ? 2.0 : 1.0;
+}
+
+/* Keys' cubic convolution with a = -0.5, or the triangle. */
+static double filter_value(bw_interpolation interpolation, double x)
+{
+    x = fabs(x);
+    if (interpolation == BW_INTERPOLATION_BILINEAR) return x < 1.0 ? 1.0 - x : 0.0;
+    const double a = -0.5;
+    if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
+    if (x < 2.0) return (((x - 5.0) * x + 8.0) * x - 4.0) * a;
+    return 0.0;
+}
+
+static double filter_radius(bw_interpolation interpolation, int64_t in, int64_t out)
+{
+    return filter_support(interpolation) * fmax((double)in / (double)out, 1.0);
+}
+
+static int64_t taps_width(bw_interpolation interpolation, int64_t in, int64_t out)
+{
+    return 2 * (int64_t)ceil(filter_radius(interpolation, in, out)) + 1;
+}
+
+static size_t taps_bytes(int64_t n, int64_t width)
+{
+    return 2 * bw__round_up((size_t)n * sizeof(int64_t)) +
+           bw__round_up((size_t)(n * width) * sizeof(int32_t));
+}
+
+static char *taps_place(taps *t, int64_t n, int64_t width, char *at)
+{
+    size_t list = bw__round_up((size_t)n * sizeof(int64_t));
+    t->n = n;
+    t->width = width;
+    t->first = (void *)at;
+    t->count = (void *)(at + list);
+    t->k = (void *)(at + 2 * list);
+    return at + taps_bytes(n, width);
+}
+
+/* Coefficients of outputs [window, window + n) of `out`, in reverse order with `flip`. The centre of output
+ * i lies at (i + 0.5) * in / out; weights are normalised over the inputs there are. */
+static void taps_fill(taps *t, bw_interpolation interpolation, int64_t in, int64_t out, int64_t window,
+                      bool flip)
+{
+    const double scale = (double)in / (double)out, stretch = fmax(scale, 1.0);
+    const double radius = filter_radius(interpolation, in, out);
+    for (int64_t i = 0; i < t->n; i++) {
+        const int64_t at = window + (flip ? t->n - 1 - i : i);
+        const double center = ((double)at + 0.5) * scale;
+        int64_t first = (int64_t)(center - radius + 0.5), end = (int64_t)(center + radius + 0.5);
+        first = first < 0 ? 0 : first;
+        end = end > in ? in : end;
+        double sum = 0.0;
+        for (int64_t j = first; j < end; j++)
+            sum += filter_value(interpolation, ((double)j - center + 0.5) / stretch);
+        int32_t *k = t->k + i * t->width;
+        for (int64_t j = first; j < end; j++) {
+            double weight = filter_value(interpolation, ((double)j - center + 0.5) / stretch);
+            if (sum != 0.0) weight /= sum;
+            k[j - first] = (int32_t)(weight * (1 << FRACTION_BITS) + (weight < 0 ? -0.5 : 0.5));
+        }
+        t->first[i] = first;
+        t->count[i] = end - first;
+    }
+}
+
+static inline uint8_t to_u8(int32_t sum)
+{
+    int32_t v = sum >> FRACTION_BITS;
+    v = v < 0 ? 0 : v;
+    return (uint8_t)(v > 255 ? 255 : v);
+}
+
+/* Horizontal pass over 16 rows at once. src[(pixel * 3 + c) * 16 + row]; dst[c][x * 16 + row]. */
+BW_CLONES static void rows_16(uint8_t *restrict dst, int64_t plane, const uint8_t *restrict src,
+                              const taps *restrict t)
+{
+    for (int64_t x = 0; x < t->n; x++) {
+        const int32_t *k = t->k + x * t->width;
+        for (int c = 0; c < 3; c++) {
+            const uint8_t *p = src + (t->first[x] * 3 + c) * BW_LANES;
+            int32_t sum[BW_LANES];
+            for (int l = 0; l < BW_LANES; l++)
+                sum[l] = ROUND_HALF;
+            for (int64_t j = 0; j < t->count[x]; j++, p += 3 * BW_LANES)
+                for (int l = 0; l < BW_LANES; l++)
+                    sum[l] += p[l] * k[j];
+            uint8_t *o = dst + c * plane + x * BW_LANES;
+            for (int l = 0; l < BW_LANES; l++)
+                o[l] = to_u8(sum[l]);
+        }
+    }
+}
+
+/* Vertical pass over one row of a plane. src: the row of the first coefficient. */
+BW_CLONES static void column_sums(uint8_t *restrict dst, const uint8_t *restrict src, int64_t stride,
+                                  const int32_t *restrict k, int64_t count)
+{
+    for (int64_t x = 0; x < stride; x += BW_LANES) {
+        const uint8_t *p = src + x;
+        int32_t sum[BW_LANES];
+        for (int l = 0; l < BW_LANES; l++)
+            sum[l] = ROUND_HALF;
+        for (int64_t j = 0; j < count; j++, p += stride)
+            for (int l = 0; l < BW_LANES; l++)
+                sum[l] += p[l] * k[j];
+        for (int l = 0; l < BW_LANES; l++)
+            dst[x + l] = to_u8(sum[l]);
+    }
+}
+
+/* Brings 16 rows of `bytes` interleaved values side by side: dst[i * 16 + row]. Rows past the last one
+ * repeat it. */
+static void gather_rows(uint8_t *dst, const bw_image *image, int64_t x, int64_t y, int64_t rows,
+                        int64_t bytes)
+{
+    const int64_t row_bytes = image->width * 3;
+    const uint8_t *src = image->rgb + y * row_bytes + x * 3;
+    int64_t i = 0;
+    if (rows >= BW_LANES)
+        for (; i + BW_LANES <= bytes; i += BW_LANES)
+            bw__transpose_16x16(dst + i * BW_LANES, BW_LANES, src + i, row_bytes);
+    for (; i < bytes; i++)
+        for (int64_t l = 0; l < BW_LANES; l++)
+            dst[i * BW_LANES + l] = src[(l < rows ? l : rows - 1) * row_bytes + i];
+}
+
+/* Layout of the scratch: coefficients x | coefficients y | gathered rows [w * 3, 16] | their result
+ * [3, stride, 16] | result of the horizontal pass [3, rows, stride], rows rounded up to 16. */
+size_t bw__resample_work_bytes(const bw_resample *job, int64_t size)
+{
+    const int64_t stride = bw__plane_stride(size), rows = bw__plane_stride(job->h);
+    return taps_bytes(size, taps_width(job->interpolation, job->w, job->out_w)) +
+           taps_bytes(size, taps_width(job->interpolation, job->h, job->out_h)) +
+           bw__round_up((size_t)(job->w * 3 * BW_LANES)) + bw__round_up((size_t)(3 * stride * BW_LANES)) +
+           bw__round_up((size_t)(3 * rows * stride));
+}
+
+void bw__resample(bw_planes *out, const bw_resample *job, void *work)
+{
+    const int64_t size = out->size, stride = out->stride;
+    taps tx, ty;
+    char *at = taps_place(&tx, size, taps_width(job->interpolation, job->w, job->out_w), work);
+    at = taps_place(&ty, size, taps_width(job->interpolation, job->h, job->out_h), at);
+    taps_fill(&tx, job->interpolation, job->w, job->out_w, job->window_x, job->flip);
+    taps_fill(&ty, job->interpolation, job->h, job->out_h, job->window_y, false);
+    uint8_t *gathered = (void *)at;
+    uint8_t *done = gathered + bw__round_up((size_t)(job->w * 3 * BW_LANES));
+    uint8_t *middle = done + bw__round_up((size_t)(3 * stride * BW_LANES));
+
+    /* Only rows that the vertical pass will read. */
+    const int64_t first = ty.first[0], end = ty.first[size - 1] + ty.count[size - 1];
+    const int64_t plane = bw__plane_stride(end - first) * stride;
+    for (int64_t y = first; y < end; y += BW_LANES) {
+        gather_rows(gathered, job->image, job->x, job->y + y, end - y, job->w * 3);
+        rows_16(done, stride * BW_LANES, gathered, &tx);
+        for (int c = 0; c < 3; c++)
+            for (int64_t x = 0; x < stride; x += BW_LANES)
+                bw__transpose_16x16(middle + c * plane + (y - first) * stride + x, stride,
+                                    done + (c * stride + x) * BW_LANES, BW_LANES);
+    }
+    for (int c = 0; c < 3; c++)
+        for (int64_t y = 0; y < size; y++)
+            column_sums(out->rgb[c] + y * stride, middle + c * plane + (ty.first[y] - first) * stride, stride,
+                        ty.k + y * ty.width, ty.count[y]);
+}
