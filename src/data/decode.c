@@ -73,6 +73,8 @@ bw_status bw__decode(bw_image *image, const uint8_t *bytes, size_t size, const c
         st = bw__decode_jpeg(image, &orientation, bytes, size);
     else if (size >= sizeof png_magic && memcmp(bytes, png_magic, sizeof png_magic) == 0)
         st = bw__decode_png(image, &orientation, bytes, size);
+    else if (size >= 12 && memcmp(bytes, "RIFF", 4) == 0 && memcmp(bytes + 8, "WEBP", 4) == 0)
+        st = bw__decode_webp(image, &orientation, bytes, size);
     else
         return bw_fail(BW_EDATA, "not an image (%s header missing)", expected_kind(name));
     if (st == BW_OK && orientation > 1) st = turn_upright(image, orientation);

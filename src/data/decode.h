@@ -23,6 +23,8 @@ BW_MUST_CHECK
 bw_status bw__decode_jpeg(bw_image *image, int *orientation, const uint8_t *bytes, size_t size);
 BW_MUST_CHECK
 bw_status bw__decode_png(bw_image *image, int *orientation, const uint8_t *bytes, size_t size);
+BW_MUST_CHECK
+bw_status bw__decode_webp(bw_image *image, int *orientation, const uint8_t *bytes, size_t size);
 
 /* Orientation found in an EXIF block (from its TIFF header on); 1 where there is none or it is damaged. */
 int bw__exif_orientation(const uint8_t *bytes, size_t size);

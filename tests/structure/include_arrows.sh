@@ -24,7 +24,7 @@ check_tree() {
         # Outside libraries: pattern of the header, name, folder (or folders, of which one may use it).
         library("^(dnnl.*|oneapi/.*)$", "oneDNN", "nn")
         library("^mpi\\.h$", "MPI", "dist")
-        library("^(turbojpeg|jpeglib|spng|png|archive|archive_entry)\\.h$", "image and archive readers", "data")
+        library("^(turbojpeg|jpeglib|jerror|spng|png|archive|archive_entry)\\.h$", "image and archive readers", "data")
         library("^webp/", "libwebp", "data")
         library("^(yaml|jansson|xxhash)\\.h$", "YAML, JSON, checksums", "formats")
         library("^protobuf-c/", "protobuf", "formats")
