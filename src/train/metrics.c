@@ -1,0 +1,131 @@
+#include "train/metrics.h"
+#include "base/memory.h"
+#include "formats/json.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+struct bw_metrics {
+    FILE *stream;
+    char *path;
+};
+
+static bw_status io_error(const char *path, const char *what)
+{
+    return bw_fail(BW_EIO, "%s: cannot %s: %s", path, what, strerror(errno));
+}
+
+/* --- cutting --- */
+
+/* Step of a whole line, or -1. */
+static int64_t step_of_line(const char *line, size_t bytes)
+{
+    json_t *value = NULL;
+    int64_t step = -1;
+    if (bytes == 0 || line[bytes - 1] != '\n') return -1;
+    if (bw__json_parse(&value, line, bytes, "line") == BW_OK) {
+        const json_t *number = json_object_get(value, "step");
+        if (json_is_integer(number)) step = (int64_t)json_integer_value(number);
+    }
+    json_decref(value);
+    return step;
+}
+
+/* Bytes of the lines up to `last_step`, and the step of the last of them. */
+static bw_status find_end(off_t *out_end, int64_t *out_step, FILE *f, int64_t last_step, const char *path)
+{
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n;
+
+    *out_end = 0;
+    *out_step = 0;
+    while ((n = getline(&line, &room, f)) > 0) {
+        int64_t step = step_of_line(line, (size_t)n);
+        if (step < 0 || step > last_step) break;
+        *out_end += n;
+        *out_step = step;
+    }
+    free(line);
+    return ferror(f) ? io_error(path, "read") : BW_OK;
+}
+
+bw_status bw__metrics_open(bw_metrics **out, const char *path, int64_t last_step)
+{
+    bw_status st = BW_OK;
+    bw_metrics *m = NULL;
+    off_t end = 0;
+    int64_t step = 0;
+
+    *out = NULL;
+    BW_TRY(BW_ALLOC(&m, 1));
+    BW_TRY(bw__strdup(&m->path, path));
+    m->stream = fopen(path, "a+e");
+    if (!m->stream) BW_TRY(io_error(path, "open"));
+    rewind(m->stream);
+    BW_TRY(find_end(&end, &step, m->stream, last_step, path));
+    if (step != last_step)
+        bw_log(BW_LOG_WARN, "%s: ends with step %" PRId64 ", the run goes on behind step %" PRId64, path,
+               step, last_step);
+    if (ftruncate(fileno(m->stream), end) != 0) BW_TRY(io_error(path, "cut"));
+    if (fseeko(m->stream, end, SEEK_SET) != 0) BW_TRY(io_error(path, "cut"));
+    *out = m;
+    m = NULL;
+out:
+    bw__metrics_close(m);
+    return st;
+}
+
+void bw__metrics_close(bw_metrics *metrics)
+{
+    if (!metrics) return;
+    /* Every line was flushed when it was written: nothing can be lost here. */
+    if (metrics->stream) (void)fclose(metrics->stream);
+    bw__free(metrics->path);
+    bw__free(metrics);
+}
+
+/* --- writing --- */
+
+static json_t *line_of(const bw_step *s)
+{
+    json_t *line = json_object();
+    int failed = !line;
+    failed |= json_object_set_new(line, "step", json_integer(s->step));
+    failed |= json_object_set_new(line, "epoch", json_integer(s->epoch));
+    failed |= json_object_set_new(line, "lr", bw__json_real(s->lr));
+    failed |= json_object_set_new(line, "loss", bw__json_reals(s->loss, s->blocks));
+    failed |= json_object_set_new(line, "on_diag", bw__json_reals(s->on_diag, s->blocks));
+    failed |= json_object_set_new(line, "off_diag", bw__json_reals(s->off_diag, s->blocks));
+    failed |= json_object_set_new(line, "grad_norm", bw__json_reals(s->grad_norm, s->blocks));
+    if (s->has_health) {
+        failed |= json_object_set_new(line, "embedding_std", bw__json_reals(s->embedding_std, s->blocks));
+        failed |= json_object_set_new(line, "effective_rank", bw__json_reals(s->effective_rank, s->blocks));
+    }
+    failed |= json_object_set_new(line, "samples_per_s", bw__json_real(s->samples_per_s));
+    failed |= json_object_set_new(line, "peak_rss_mb", bw__json_real(s->peak_rss_mb));
+    if (!failed) return line;
+    json_decref(line);
+    return NULL;
+}
+
+bw_status bw__metrics_write(bw_metrics *metrics, const bw_step *step)
+{
+    char *text = NULL;
+    json_t *line = line_of(step);
+    bw_status st = bw__json_line(&text, line);
+    json_decref(line);
+    if (st == BW_OK && (fprintf(metrics->stream, "%s\n", text) < 0 || fflush(metrics->stream) != 0))
+        st = io_error(metrics->path, "write");
+    bw__free(text);
+    return st;
+}
+
+bw_status bw__metrics_sync(bw_metrics *metrics)
+{
+    return fsync(fileno(metrics->stream)) == 0 ? BW_OK : io_error(metrics->path, "write");
+}

@@ -1,0 +1,20 @@
+/* metrics.jsonl: one line a step, read by people and programs while the run goes on. */
+#ifndef BW_TRAIN_METRICS_H
+#define BW_TRAIN_METRICS_H
+#include "blockwise/trainer.h"
+
+typedef struct bw_metrics bw_metrics;
+
+/* Opens `path` to append, made if missing. What is there is first cut behind the line of step `last_step`:
+ * later steps will be done again, and a line that broke off is cut as well. */
+BW_MUST_CHECK
+bw_status bw__metrics_open(bw_metrics **out, const char *path, int64_t last_step);
+void bw__metrics_close(bw_metrics *metrics);
+
+/* Appends the line of one step, handed to the system at once. BW_EIO. */
+BW_MUST_CHECK
+bw_status bw__metrics_write(bw_metrics *metrics, const bw_step *step);
+/* Waits until all lines are on the disk. BW_EIO. */
+BW_MUST_CHECK
+bw_status bw__metrics_sync(bw_metrics *metrics);
+#endif
