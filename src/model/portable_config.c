@@ -1,0 +1,10 @@
+#include "model/portable_config.h"
+
+bw_status bw__config_portable_yaml(char **out, const bw_config *config)
+{
+    bw_config copy = *config, standard = bw_config_default();
+    copy.threads = standard.threads;
+    copy.data.threads = standard.data.threads;
+    copy.checkpoint = standard.checkpoint;
+    return bw_config_to_yaml(out, &copy);
+}

@@ -1,0 +1,33 @@
+/* Checkpoints of a run: CHECKPOINTS/step-00001234.safetensors, everything that has state. Written aside,
+ * fsynced and renamed, with a checksum over all of it; the last few are kept. */
+#ifndef BW_TRAIN_CHECKPOINT_H
+#define BW_TRAIN_CHECKPOINT_H
+#include "model/network_internal.h"
+
+/* Writes values, momenta and counters of every block as the state after `step` steps, then removes the
+ * older checkpoints but the newest `keep` (this one included, at least 1).
+ * images: of the data set in use; a run can only go on with as many.
+ * BW_EIO: nothing is under the new name and no older checkpoint was removed. */
+BW_MUST_CHECK
+bw_status bw__checkpoint_write(const char *folder, const bw_network *network, int64_t step, int64_t images,
+                               int keep);
+
+/* A whole checkpoint, opened and verified. */
+typedef struct bw_checkpoint bw_checkpoint;
+
+/* The newest whole one in `folder`; a damaged one is named in the log and the one before is tried.
+ * *out is NULL with BW_OK where there is none at all. BW_EDATA: there are some, and none is whole. */
+BW_MUST_CHECK
+bw_status bw__checkpoint_open_newest(bw_checkpoint **out, const char *folder);
+void bw__checkpoint_close(bw_checkpoint *checkpoint);
+
+int64_t bw__checkpoint_step(const bw_checkpoint *checkpoint);
+int64_t bw__checkpoint_images(const bw_checkpoint *checkpoint);
+/* Its file; borrowed. */
+const char *bw__checkpoint_path(const bw_checkpoint *checkpoint);
+
+/* Copies the state into `network`, whose momenta are there. BW_ESHAPE: another network wrote it; the
+ * network is unchanged then. */
+BW_MUST_CHECK
+bw_status bw__checkpoint_restore(bw_network *network, const bw_checkpoint *checkpoint);
+#endif

@@ -1,0 +1,272 @@
+/* A whole run with its folder: look, read the inputs, open the folder, go on from the newest checkpoint or
+ * begin, train, finish. Whatever fails before the folder is opened leaves nothing behind. */
+#include "base/clock.h"
+#include "base/memory.h"
+#include "data/loader.h"
+#include "model/network_internal.h"
+#include "train/checkpoint.h"
+#include "train/environment.h"
+#include "train/metrics.h"
+#include "train/run_folder.h"
+#include "train/trainer_internal.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct run {
+    const bw_pretrain_options *options;
+    bw_config config; /* resolved */
+    bw_run_folder *folder;
+    bw_dataset *dataset;
+    bw_network *network;
+    bw_trainer *trainer;
+    bw_loader *loader;
+    bw_metrics *metrics;
+    int64_t images, steps_per_epoch;
+    int64_t first, total; /* steps done before this process, and of the whole run */
+    int64_t saved;        /* step of the newest checkpoint, -1 before any */
+} run;
+
+static void release(run *r)
+{
+    bw__metrics_close(r->metrics);
+    bw__loader_free(r->loader);
+    bw_trainer_free(r->trainer);
+    bw_network_free(r->network);
+    bw_dataset_free(r->dataset);
+    bw__run_close(r->folder);
+}
+
+/* --- before the first step --- */
+
+static bw_status open_data(run *r)
+{
+    const bw_pretrain_options *o = r->options;
+    bw_status st = bw_dataset_open(&r->dataset, o->data, BW_SPLIT_TRAIN, o->format);
+    if (st != BW_OK) return st;
+    int64_t there = bw_dataset_size(r->dataset), wanted = r->config.data.images;
+    r->images = wanted > 0 && wanted < there ? wanted : there;
+    r->steps_per_epoch = r->images / r->config.train.batch; /* the last, smaller batch is dropped */
+    if (r->steps_per_epoch == 0)
+        return bw_fail(BW_EINVAL,
+                       "train.batch is %" PRId64 ", but there are only %" PRId64
+                       " images in use of %s; give a smaller batch or more images",
+                       r->config.train.batch, r->images, o->data);
+    return BW_OK;
+}
+
+static bw_status build(run *r)
+{
+    bw_status st = bw_network_create(&r->network, &r->config);
+    if (st == BW_OK) st = bw_trainer_create(&r->trainer, r->network, r->steps_per_epoch);
+    if (st == BW_OK) r->total = bw_trainer_steps_total(r->trainer);
+    return st;
+}
+
+static bw_status write_environment(run *r)
+{
+    char *json = NULL, name[64] = BW_RUN_ENVIRONMENT;
+    const bw_environment e = { .command = r->options->command,
+                               .data = r->options->data,
+                               .data_format = bw_dataset_format(r->dataset),
+                               .images = r->images,
+                               .first_step = r->first,
+                               .threads = r->config.threads,
+                               .loader_threads = r->config.data.threads };
+    /* Each resume leaves its own: a run may move between machines. */
+    if (r->first > 0) (void)snprintf(name, sizeof name, "environment-%08" PRId64 ".json", r->first);
+    bw_status st = bw__environment_json(&json, &e);
+    if (st == BW_OK) st = bw__run_write(r->folder, name, json);
+    bw__free(json);
+    return st;
+}
+
+static bw_status save(run *r, int64_t step)
+{
+    const char *path;
+    if (step == r->saved) return BW_OK;
+    /* A checkpoint promises all metrics up to its step. */
+    bw_status st = r->metrics ? bw__metrics_sync(r->metrics) : BW_OK;
+    if (st == BW_OK) st = bw__run_path(&path, r->folder, BW_RUN_CHECKPOINTS);
+    if (st == BW_OK) st = bw__checkpoint_write(path, r->network, step, r->images, r->config.checkpoint.keep);
+    if (st == BW_OK) r->saved = step;
+    return st;
+}
+
+/* A run that starts from given weights saves them first: should it be killed before its first checkpoint, it
+ * still goes on from them, whether or not they are named again. config.yaml comes last, because with it the
+ * folder is a run that can be resumed. */
+static bw_status begin(run *r)
+{
+    bw_status st = BW_OK;
+    if (r->options->init) BW_TRY(save(r, 0));
+    BW_TRY(write_environment(r));
+    BW_TRY(bw__run_write_config(r->folder, &r->config));
+out:
+    return st;
+}
+
+static bw_status go_on(run *r, const bw_checkpoint *checkpoint)
+{
+    if (bw__checkpoint_images(checkpoint) != r->images)
+        return bw_fail(
+            BW_EINVAL,
+            "%s: the run uses %" PRId64 " images, %s has %" PRId64 "; it can only go on with the same data",
+            bw__checkpoint_path(checkpoint), bw__checkpoint_images(checkpoint), r->options->data, r->images);
+    if (bw__checkpoint_step(checkpoint) > r->total)
+        return bw_fail(BW_EDATA, "%s: is past the run's end at step %" PRId64,
+                       bw__checkpoint_path(checkpoint), r->total);
+    bw_status st = bw__checkpoint_restore(r->network, checkpoint);
+    if (st != BW_OK) return st;
+    r->first = r->saved = bw__checkpoint_step(checkpoint);
+    bw__trainer_set_steps_done(r->trainer, r->first);
+    if (r->options->init)
+        bw_log(BW_LOG_INFO, "going on with step %" PRId64 "; the initial weights %s are not read again",
+               r->first + 1, r->options->init);
+    return write_environment(r);
+}
+
+static bw_status begin_or_go_on(run *r, bw_run_state state)
+{
+    bw_status st = BW_OK;
+    bw_checkpoint *checkpoint = NULL;
+    const char *path;
+
+    if (state == BW_RUN_STARTED) {
+        BW_TRY(bw__run_path(&path, r->folder, BW_RUN_CHECKPOINTS));
+        BW_TRY(bw__checkpoint_open_newest(&checkpoint, path));
+    }
+    if (checkpoint) {
+        BW_TRY(go_on(r, checkpoint));
+    } else {
+        /* A new run has read them already, before there was a folder. */
+        if (r->options->init && state != BW_RUN_NEW)
+            BW_TRY(bw_network_init_from(r->network, r->options->init));
+        BW_TRY(begin(r));
+    }
+    BW_TRY(bw__run_path(&path, r->folder, BW_RUN_METRICS));
+    BW_TRY(bw__metrics_open(&r->metrics, path, r->first));
+out:
+    bw__checkpoint_close(checkpoint);
+    return st;
+}
+
+static bw_status start_loader(run *r)
+{
+    const bw_config *c = &r->config;
+    const bw_loader_config config = { .mode = BW_LOADER_VIEWS,
+                                      .image_size = c->data.image_size,
+                                      .augment = &c->augment,
+                                      .batch = c->train.batch,
+                                      .images = c->data.images,
+                                      .seed = c->seed,
+                                      .threads = c->data.threads,
+                                      .max_bad = c->data.max_bad,
+                                      .start_step = r->first,
+                                      .end_step = r->total };
+    return bw__loader_create(&r->loader, r->dataset, &config);
+}
+
+/* --- steps --- */
+
+/* The weights are spoilt from here on: nothing is saved, and the message says what is left. */
+static bw_status not_finite(const run *r)
+{
+    char message[512];
+    (void)snprintf(message, sizeof message, "%s", bw_last_error());
+    if (r->saved < 0)
+        return bw_fail(BW_ENONFINITE, "%s; there is no checkpoint before it. A smaller optimizer.lr may help",
+                       message);
+    return bw_fail(BW_ENONFINITE,
+                   "%s; the last good checkpoint is that of step %" PRId64
+                   " in %s/%s. A smaller optimizer.lr "
+                   "may help",
+                   message, r->saved, r->options->out, BW_RUN_CHECKPOINTS);
+}
+
+static bw_status one_step(run *r, double *last_s)
+{
+    const bw_batch *batch = NULL;
+    bw_step step;
+
+    bw_status st = bw__loader_next(r->loader, &batch);
+    if (st != BW_OK) return st;
+    BW_ASSERT(batch && batch->step == bw_trainer_steps_done(r->trainer));
+    st = bw_trainer_step(r->trainer, &step, batch->images);
+    if (st == BW_ENONFINITE) return not_finite(r);
+    if (st != BW_OK) return st;
+    r->network->steps = step.step;
+
+    /* From step to step, so that waiting for images and writing checkpoints count too. */
+    double now = bw__now_s();
+    step.samples_per_s = (double)r->config.train.batch / (now - *last_s);
+    *last_s = now;
+    st = bw__metrics_write(r->metrics, &step);
+    if (st == BW_OK && r->options->on_step) r->options->on_step(r->options->user, &step);
+    return st;
+}
+
+static bw_status train(run *r)
+{
+    const bw_pretrain_options *o = r->options;
+    int64_t every = r->config.checkpoint.every > 0 ? r->config.checkpoint.every : r->steps_per_epoch;
+    double last_s = bw__now_s();
+
+    for (int64_t done = r->first + 1; done <= r->total; done++) {
+        bw_status st = one_step(r, &last_s);
+        if (st != BW_OK) return st;
+        bw_request request = o->request ? o->request(o->user) : BW_GO_ON;
+        if (request != BW_GO_ON || done % every == 0 || done == r->total) st = save(r, done);
+        if (st != BW_OK) return st;
+        if (request == BW_SAVE_AND_STOP && done < r->total)
+            return bw_fail(BW_EINTERRUPTED,
+                           "stopped after step %" PRId64 " of %" PRId64 "; the checkpoint is in %s, --resume "
+                           "goes on from it",
+                           done, r->total, o->out);
+    }
+    return BW_OK;
+}
+
+static bw_status finish(run *r)
+{
+    bw_status st = BW_OK;
+    char *trunk = NULL, text[64];
+    const char *path;
+
+    BW_TRY(bw__metrics_sync(r->metrics));
+    BW_TRY(bw__run_path(&path, r->folder, BW_RUN_TRUNK));
+    BW_TRY(bw__strdup(&trunk, path));
+    BW_TRY(bw__run_path(&path, r->folder, BW_RUN_HEADS));
+    BW_TRY(bw_network_save(r->network, trunk, path));
+    (void)snprintf(text, sizeof text, "steps: %" PRId64 "\n", r->total);
+    BW_TRY(bw__run_write(r->folder, BW_RUN_FINISHED, text));
+out:
+    bw__free(trunk);
+    return st;
+}
+
+bw_status bw_pretrain(const bw_pretrain_options *options)
+{
+    bw_status st = BW_OK;
+    bw_run_state state = BW_RUN_NEW;
+    run r = { .options = options, .config = *options->config, .saved = -1 };
+
+    BW_TRY(bw_config_resolve(&r.config));
+    BW_TRY(bw__run_look(&state, options->out, &r.config, options->resume));
+    if (state == BW_RUN_COMPLETE) goto out;
+    BW_TRY(open_data(&r));
+    BW_TRY(build(&r));
+    if (options->init && state == BW_RUN_NEW) BW_TRY(bw_network_init_from(r.network, options->init));
+    BW_TRY(bw__run_open(&r.folder, &state, options->out, &r.config, options->resume));
+    if (state == BW_RUN_COMPLETE) goto out; /* another process ended it meanwhile */
+    BW_TRY(begin_or_go_on(&r, state));
+    if (options->on_start) options->on_start(options->user, r.total, r.first, r.images);
+    if (r.first < r.total) {
+        BW_TRY(start_loader(&r));
+        BW_TRY(train(&r));
+    }
+    BW_TRY(finish(&r));
+out:
+    release(&r);
+    return st;
+}
