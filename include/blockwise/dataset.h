@@ -26,7 +26,26 @@ typedef struct bw_image {
 
 BW_API void bw_image_clear(bw_image *image);
 
-/** Opens the data at `path` without reading pixels.
+/** Opens the data at `path` without reading pixels. What is told apart, and how:
+ *
+ *  - "idx": a file that begins as IDX does, or a folder with files named like *images*idx3-ubyte*; "t10k" or
+ *    "test" in the name makes it the test split. Labels are in the file of the same name with "labels"
+ *    and "idx1". Unsigned bytes [n, h, w], or [n, h, w, 1 or 3] (idx4).
+ *  - "cifar10", "cifar100": data_batch_*.bin and test_batch.bin, train.bin and test.bin; CIFAR-100's labels
+ *    are the fine ones.
+ *  - "stl10": train_X.bin and test_X.bin with their _y.bin. The images of unlabeled_X.bin follow the training
+ *    images and belong to the training split, with label -1.
+ *  - "list": a text file of one image a line, relative to the folder of the list, and after white space a
+ *    label if the line does not end like an image's name: numbers from 0, or names, which are numbered in
+ *    bytewise order. Empty lines and lines that begin with # are passed over.
+ *  - "class-folders": no image in the folder itself, and every subfolder that holds images at any depth has
+ *    some directly in it. Classes and order are those of torchvision's ImageFolder; folders without an
+ *    image make no class.
+ *  - "folder": any other folder; every image below it, without labels.
+ *
+ *  In a folder with train/ and val/ or test/ (or with nothing else than one of these) they are the splits;
+ *  val/ is taken where both are there; its classes are numbered as those of train/. Hidden
+ *  names are passed over. A file given directly is a data set without splits.
  *
  *  @param out    the caller owns it, bw_dataset_free(); NULL after a failure
  *  @param path   folder of class folders, flat or nested folder without labels, IDX file or folder of
@@ -47,6 +66,11 @@ BW_API int bw_dataset_classes(const bw_dataset *dataset);
 BW_API const char *bw_dataset_class_name(const bw_dataset *dataset, int label);
 /** Label of image `index` in [0, classes), or -1. */
 BW_API int bw_dataset_label(const bw_dataset *dataset, int64_t index);
+/** Numbers the labels of `dataset` as `train` numbers the classes of the same names, for data given apart.
+ *  Does nothing where either has no labels.
+ *  @return BW_OK; BW_EDATA if an image's class is not in `train`, `dataset` unchanged then; BW_ENOMEM */
+BW_API BW_MUST_CHECK
+bw_status bw_dataset_match_classes(bw_dataset *dataset, const bw_dataset *train);
 /** Name of image `index` for messages and lists ("train/cat/0017.jpg"), written to `name`. */
 BW_API void bw_dataset_name(const bw_dataset *dataset, int64_t index, char *name, size_t size);
 

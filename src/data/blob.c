@@ -1,6 +1,7 @@
 #include "data/blob.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -73,23 +74,32 @@ static bw_status map_file(bw_blob *out, const char *path, int fd, size_t size)
     return BW_OK;
 }
 
-bw_status bw__blob_open(bw_blob *out, const char *path, size_t limit)
+static bw_status open_blob(bw_blob *out, const char *path, size_t limit, bool may_be_gzip)
 {
     bw_status st = BW_OK;
     struct stat info;
     uint8_t magic[2] = { 0, 0 };
     *out = (bw_blob){ 0 };
-    if (limit > SIZE_MAX / 4) limit = SIZE_MAX / 4;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return bw_fail(BW_EIO, "%s: cannot open: %s", path, strerror(errno));
     if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
         st = bw_fail(BW_EIO, "%s: not a regular file", path);
-    else if (pread(fd, magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b)
+    else if (may_be_gzip && pread(fd, magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b)
         st = inflate_file(out, path, limit);
     else
         st = map_file(out, path, fd, (size_t)info.st_size);
     close(fd);
     return st;
+}
+
+bw_status bw__blob_open(bw_blob *out, const char *path, size_t limit)
+{
+    return open_blob(out, path, limit > SIZE_MAX / 4 ? SIZE_MAX / 4 : limit, true);
+}
+
+bw_status bw__blob_map(bw_blob *out, const char *path)
+{
+    return open_blob(out, path, 0, false);
 }
 
 void bw__blob_close(bw_blob *blob)

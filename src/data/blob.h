@@ -18,6 +18,9 @@ bw_status bw__blob_head(const char *path, uint8_t *head, size_t size, size_t *go
  * too much data without paying for it. BW_EIO; BW_EDATA for damaged gzip data; BW_ENOMEM. */
 BW_MUST_CHECK
 bw_status bw__blob_open(bw_blob *out, const char *path, size_t limit);
+/* A file that is never gzip, whatever its first bytes: raw pixels may look like anything. */
+BW_MUST_CHECK
+bw_status bw__blob_map(bw_blob *out, const char *path);
 void bw__blob_close(bw_blob *blob);
 
 /* A plain file read into memory that the caller frees: for files that are used once. */

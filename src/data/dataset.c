@@ -1,4 +1,5 @@
 /* The public face of every format: finds the format, and passes the calls on. */
+#include "data/blob.h"
 #include "data/dataset_internal.h"
 #include <errno.h>
 #include <stdio.h>
@@ -7,9 +8,8 @@
 
 /* In the order in which they are tried: a folder of IDX files is a folder too. */
 static const bw_data_format *const formats[] = {
-    &bw__format_idx,
-    &bw__format_class_folders,
-    &bw__format_folder,
+    &bw__format_idx,  &bw__format_cifar10,       &bw__format_cifar100, &bw__format_stl10,
+    &bw__format_list, &bw__format_class_folders, &bw__format_folder,
 };
 #define N_FORMATS (sizeof formats / sizeof *formats)
 
@@ -146,34 +146,59 @@ bw_status bw__dataset_set_classes(bw_dataset *dataset, const char *const *names,
     return BW_OK;
 }
 
-bw_status bw__path_join(char **out, const char *folder, const char *name)
+bw_status bw__dataset_name_classes(bw_dataset *dataset, const char *folder, const char *file, int n)
 {
-    size_t nf = strlen(folder), nn = strlen(name);
-    bool slash = nf > 0 && nn > 0 && folder[nf - 1] != '/';
-    bw_status st = bw__alloc((void **)out, nf + nn + 2);
-    if (st != BW_OK) return st;
-    memcpy(*out, folder, nf);
-    if (slash) (*out)[nf] = '/';
-    memcpy(*out + nf + slash, name, nn);
-    return BW_OK;
+    bw_status st = BW_OK;
+    bw_blob blob = { 0 };
+    char *path = NULL, *text = NULL, **names = NULL, *rest;
+    int lines = 0;
+    BW_TRY(bw__path_join(&path, folder, file));
+    if (bw__path_is_file(path)) {
+        BW_TRY(bw__blob_map(&blob, path));
+        BW_TRY(bw__alloc((void **)&text, blob.size + 1));
+        BW_TRY(BW_ALLOC(&names, n));
+        if (blob.size) memcpy(text, blob.data, blob.size);
+        for (char *p = strtok_r(text, "\r\n", &rest); p; p = strtok_r(NULL, "\r\n", &rest), lines++)
+            if (lines < n) names[lines] = p;
+    }
+    st = bw__dataset_set_classes(dataset, lines == n ? (const char *const *)names : NULL, n);
+out:
+    bw__free(names);
+    bw__free(text);
+    bw__blob_close(&blob);
+    bw__free(path);
+    return st;
 }
 
-const char *bw__path_base(const char *path)
+/* Number of the class of this name, looked for first where it most likely is; -1 if there is none. */
+static int find_class(const bw_dataset *dataset, const char *name, int guess)
 {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
+    if (guess < dataset->classes && strcmp(dataset->class_names[guess], name) == 0) return guess;
+    for (int c = 0; c < dataset->classes; c++)
+        if (strcmp(dataset->class_names[c], name) == 0) return c;
+    return -1;
 }
 
-bool bw__path_is_folder(const char *path)
+bw_status bw_dataset_match_classes(bw_dataset *dataset, const bw_dataset *train)
 {
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
-bool bw__path_is_file(const char *path)
-{
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+    bw_status st = BW_OK;
+    int32_t *number = NULL;
+    if (!dataset->labels || !train->labels) return BW_OK;
+    BW_TRY(BW_ALLOC(&number, dataset->classes));
+    for (int c = 0; c < dataset->classes; c++)
+        number[c] = find_class(train, dataset->class_names[c], c);
+    for (int64_t i = 0; i < dataset->size; i++) {
+        int32_t label = dataset->labels[i];
+        if (label >= 0 && number[label] < 0)
+            BW_TRY(bw_fail(BW_EDATA, "class %s has no training images; add some or leave its images out",
+                           dataset->class_names[label]));
+    }
+    BW_TRY(bw__dataset_set_classes(dataset, (const char *const *)train->class_names, train->classes));
+    for (int64_t i = 0; i < dataset->size; i++)
+        if (dataset->labels[i] >= 0) dataset->labels[i] = number[dataset->labels[i]];
+out:
+    bw__free(number);
+    return st;
 }
 
 bw_status bw__fail_no_split(const char *path, bw_split split)

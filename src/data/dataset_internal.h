@@ -31,7 +31,8 @@ struct bw_dataset {
     char **class_names; /* [classes], one allocation with the texts */
 };
 
-extern const bw_data_format bw__format_idx, bw__format_class_folders, bw__format_folder;
+extern const bw_data_format bw__format_idx, bw__format_cifar10, bw__format_cifar100, bw__format_stl10,
+    bw__format_list, bw__format_class_folders, bw__format_folder;
 
 /* Frees what the data set holds and leaves it empty; what bw_dataset_free() does but for the struct. */
 void bw__dataset_close(bw_dataset *dataset);
@@ -40,9 +41,17 @@ void bw__dataset_close(bw_dataset *dataset);
 BW_MUST_CHECK
 bw_status bw__dataset_set_classes(bw_dataset *dataset, const char *const *names, int n);
 
+/* Names the `n` classes from the lines of folder/file; by their numbers where there is no such file or it
+ * has another number of lines. */
+BW_MUST_CHECK
+bw_status bw__dataset_name_classes(bw_dataset *dataset, const char *folder, const char *file, int n);
+
 /* "folder/name", owned by the caller; `folder` "" gives "name". */
 BW_MUST_CHECK
 bw_status bw__path_join(char **out, const char *folder, const char *name);
+/* Part of `path` before the last slash, without it; owned by the caller. */
+BW_MUST_CHECK
+bw_status bw__path_folder(char **out, const char *path);
 /* Borrowed part of `path` after the last slash. */
 const char *bw__path_base(const char *path);
 bool bw__path_is_folder(const char *path);

@@ -90,11 +90,6 @@ static bool are_classes(const bw_files *files, size_t start)
     return true;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* Classes of the images scanned, in order, and their labels. */
 static bw_status label_by_folder(bw_dataset *dataset, size_t start)
 {
@@ -130,30 +125,14 @@ static bw_status number_as_in_train(bw_dataset *dataset, const char *path, const
 {
     bw_status st = BW_OK;
     bw_dataset train = { 0 };
-    int32_t *number = NULL;
     BW_TRY(bw__files_create(&train, path));
     BW_TRY(bw__files_scan(&train, "train"));
     if (train.size == 0 || !are_classes(train.source, strlen("train/"))) goto out;
     BW_TRY(label_by_folder(&train, strlen("train/")));
-    BW_TRY(BW_ALLOC(&number, dataset->classes));
-    for (int c = 0; c < dataset->classes; c++) {
-        char **found = bsearch(&dataset->class_names[c], train.class_names, (size_t)train.classes,
-                               sizeof *train.class_names, compare_names);
-        if (!found) {
-            st = bw_fail(BW_EDATA,
-                         "%s: class %s of %s/ is not in train/; remove it or add its training images", path,
-                         dataset->class_names[c], prefix);
-            goto out;
-        }
-        number[c] = (int32_t)(found - train.class_names);
-    }
-    for (int64_t i = 0; i < dataset->size; i++)
-        dataset->labels[i] = number[dataset->labels[i]];
-    BW_TRY(bw__dataset_set_classes(dataset, (const char *const *)train.class_names, train.classes));
+    BW_TRY(bw_dataset_match_classes(dataset, &train));
 out:
-    bw__free(number);
     bw__dataset_close(&train);
-    return st;
+    return st == BW_EDATA ? bw_fail_prefix(st, "%s/%s", path, prefix) : st;
 }
 
 static bw_status fail_no_images(const char *path, const char *prefix, const bw_files *files)

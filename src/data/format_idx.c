@@ -6,9 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define IDX_TYPE_U8   0x08
-#define IDX_MAX_DIMS  4
-#define IDX_MAX_FILES 64
+#define IDX_TYPE_U8  0x08
+#define IDX_MAX_DIMS 4
 
 typedef struct idx_header {
     int dims;

@@ -1,5 +1,4 @@
-#include "temp_files.h"
-#include "blockwise/dataset.h"
+#include "dataset_check.h"
 #include <zlib.h>
 
 enum { N = 3, H = 4, W = 5 };
@@ -52,15 +51,6 @@ static void compress_file(const char *folder, const char *name)
     assert_int_equal(gzclose(f), Z_OK);
     assert_int_equal(remove(in(folder, name)), 0);
     free(bytes);
-}
-
-static void expect_failure(const char *path, bw_split split, const char *format, bw_status status,
-                           const char *words)
-{
-    bw_dataset *d = (bw_dataset *)&status;
-    assert_int_equal(bw_dataset_open(&d, path, split, format), status);
-    assert_null(d);
-    if (!strstr(bw_last_error(), words)) fail_msg("\"%s\" does not say \"%s\"", bw_last_error(), words);
 }
 
 static void check_images(const char *path, int64_t n)
@@ -160,7 +150,7 @@ static void images_without_a_label_file_have_no_labels(void **state)
     assert_int_equal(bw_dataset_classes(d), 0);
     assert_int_equal(bw_dataset_label(d, 0), -1);
     bw_dataset_free(d);
-    expect_failure(dir, BW_SPLIT_TEST, NULL, BW_EDATA, "--test PATH");
+    expect_open_failure(dir, BW_SPLIT_TEST, NULL, BW_EDATA, "--test PATH");
     remove_folder(dir);
 }
 
@@ -173,13 +163,14 @@ static void header_that_lies_is_named_with_both_sizes(void **state)
         /* Too little, too much, and more than there can be. */
         write_idx(dir, "train-images-idx3-ubyte", 3, extent, 60);
         if (packed) compress_file(dir, "train-images-idx3-ubyte");
-        expect_failure(dir, BW_SPLIT_TRAIN, NULL, BW_EDATA, "promises 96 bytes, the file holds only 76");
+        expect_open_failure(dir, BW_SPLIT_TRAIN, NULL, BW_EDATA, "promises 96 bytes, the file holds only 76");
         write_idx(dir, "train-images-idx3-ubyte", 3, extent, 200);
         if (packed) compress_file(dir, "train-images-idx3-ubyte");
-        expect_failure(dir, BW_SPLIT_TRAIN, NULL, BW_EDATA, "promises 96 bytes, the file holds at least");
+        expect_open_failure(dir, BW_SPLIT_TRAIN, NULL, BW_EDATA,
+                            "promises 96 bytes, the file holds at least");
         write_idx(dir, "train-images-idx3-ubyte", 3, huge, 60);
         if (packed) compress_file(dir, "train-images-idx3-ubyte");
-        expect_failure(dir, BW_SPLIT_TRAIN, NULL, BW_EDATA, "impossible");
+        expect_open_failure(dir, BW_SPLIT_TRAIN, NULL, BW_EDATA, "impossible");
         if (!packed) assert_int_equal(remove(in(dir, "train-images-idx3-ubyte")), 0);
     }
     remove_folder(dir);
@@ -191,7 +182,7 @@ static void labels_must_be_as_many_as_images(void **state)
     char *dir = new_folder();
     write_images(dir, "train-images-idx3-ubyte", N);
     write_labels(dir, "train-labels-idx1-ubyte", (const uint8_t[]){ 4, 0 }, 2);
-    expect_failure(dir, BW_SPLIT_TRAIN, NULL, BW_EDATA, "holds 2 labels");
+    expect_open_failure(dir, BW_SPLIT_TRAIN, NULL, BW_EDATA, "holds 2 labels");
     assert_non_null(strstr(bw_last_error(), "3 images"));
     remove_folder(dir);
 }
@@ -203,15 +194,16 @@ static void other_idx_files_are_refused_by_name(void **state)
     uint8_t bytes[256];
     uint32_t extent[] = { 1, 2, 2 }, none[] = { 0, 28, 28 };
     write_file(dir, "floats", bytes, idx_bytes(bytes, 0x0d, 3, extent, 16));
-    expect_failure(in(dir, "floats"), BW_SPLIT_TRAIN, NULL, BW_EDATA, "0x0d");
+    expect_open_failure(in(dir, "floats"), BW_SPLIT_TRAIN, NULL, BW_EDATA, "0x0d");
     write_labels(dir, "train-labels-idx1-ubyte", (const uint8_t[]){ 4, 0 }, 2);
-    expect_failure(in(dir, "train-labels-idx1-ubyte"), BW_SPLIT_TRAIN, NULL, BW_EDATA, "these are labels");
+    expect_open_failure(in(dir, "train-labels-idx1-ubyte"), BW_SPLIT_TRAIN, NULL, BW_EDATA,
+                        "these are labels");
     write_file(dir, "none", bytes, idx_bytes(bytes, 8, 3, none, 0));
-    expect_failure(in(dir, "none"), BW_SPLIT_TRAIN, NULL, BW_EDATA, "no images");
+    expect_open_failure(in(dir, "none"), BW_SPLIT_TRAIN, NULL, BW_EDATA, "no images");
     write_file(dir, "short", "\0\0\x08\x03\0\0", 6);
-    expect_failure(in(dir, "short"), BW_SPLIT_TRAIN, NULL, BW_EDATA, "truncated");
+    expect_open_failure(in(dir, "short"), BW_SPLIT_TRAIN, NULL, BW_EDATA, "truncated");
     write_text(dir, "text", "hello");
-    expect_failure(in(dir, "text"), BW_SPLIT_TRAIN, "idx", BW_EDATA, "not an IDX file");
+    expect_open_failure(in(dir, "text"), BW_SPLIT_TRAIN, "idx", BW_EDATA, "not an IDX file");
     remove_folder(dir);
 }
 
@@ -225,11 +217,11 @@ static void truncated_gzip_is_an_error(void **state)
     compress_file(dir, "train-images-idx3-ubyte");
     uint8_t *bytes = read_whole(in(dir, "train-images-idx3-ubyte.gz"), &size);
     write_file(dir, "train-images-idx3-ubyte.gz", bytes, size - 12);
-    expect_failure(dir, BW_SPLIT_TRAIN, NULL, BW_EDATA, "train-images-idx3-ubyte.gz: truncated gzip");
+    expect_open_failure(dir, BW_SPLIT_TRAIN, NULL, BW_EDATA, "train-images-idx3-ubyte.gz: truncated gzip");
     for (size_t i = 20; i < size; i++)
         bytes[i] ^= 0x55;
     write_file(dir, "train-images-idx3-ubyte.gz", bytes, size);
-    expect_failure(dir, BW_SPLIT_TRAIN, NULL, BW_EDATA, "train-images-idx3-ubyte.gz: ");
+    expect_open_failure(dir, BW_SPLIT_TRAIN, NULL, BW_EDATA, "train-images-idx3-ubyte.gz: ");
     free(bytes);
     remove_folder(dir);
 }
