@@ -1,0 +1,37 @@
+/* The `cached` protocol of the linear probe, on plain arrays of features. */
+#ifndef BW_EVAL_CACHED_PROBE_H
+#define BW_EVAL_CACHED_PROBE_H
+#include "eval/linear_classifier.h"
+
+typedef struct bw_cached_probe {
+    int classes;
+    int epochs; /* 0: the default */
+    uint64_t seed;
+    int threads;
+} bw_cached_probe;
+
+typedef struct bw_cached_result {
+    double top1, top5; /* per cent of the test rows */
+    double lr;         /* the one chosen */
+    double held_out;   /* its top-1 on the held-out tenth, per cent */
+    int epochs;        /* of the last fit */
+    int n_lr;          /* learning rates tried */
+} bw_cached_result;
+
+/* Features standardised with the statistics of the training rows; softmax regression from zero weights by SGD
+ * (momentum 0.9, batch 256, weight decay 1e-6, half a cosine). A keyed tenth of the training rows is held
+ * out, one short fit on the others per learning rate (all at once) shows the rate with the best held-out
+ * top-1 (equal: the smaller), and the long fit with that rate sees all training rows. The test rows are only
+ * scored.
+ *
+ * `train` and `test` select the first n rows (rows is NULL). Default epochs: 30, or more where that would be
+ * fewer than 1000 steps.
+ * BW_EDATA: fewer than two classes among the training rows. BW_ENONFINITE: features not finite.
+ * BW_EINTERRUPTED. BW_ENOMEM. */
+BW_MUST_CHECK
+bw_status bw__cached_probe(bw_cached_result *out, const bw_selection *train, const bw_selection *test,
+                           const bw_cached_probe *probe, const bw_progress *progress);
+
+/* Text for people, quoting everything of the protocol that is not in the result's other fields. */
+void bw__cached_protocol(char *text, size_t size, const bw_cached_result *result, int64_t image_size);
+#endif
