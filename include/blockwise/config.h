@@ -116,6 +116,12 @@ typedef struct bw_config {
         int keep;
     } checkpoint;
     struct {
+        int data, block; /**< 1: this version trains in one process */
+    } parallel;
+    struct {
+        int64_t every; /**< epochs between probes during training; only 0, none */
+    } probe;
+    struct {
         int64_t every; /**< steps between measures of the embeddings' health */
     } health;
     uint64_t is_set[4]; /**< which keys were given, by index of the schema; read with bw_config_is_set() */
@@ -133,7 +139,9 @@ typedef struct bw_block_config {
 /** The defaults of every key, unresolved (see the fields that say "before resolving"). */
 BW_API bw_config bw_config_default(void);
 
-/** Overlays a YAML text. `origin` names it in messages ("recipe cifar10", "my.yaml").
+/** Overlays a YAML text: nested maps, dotted keys, or both. The word `auto` stands for the value that
+ *  bw_config_resolve() works out; `augment.NAME` without a view sets both views. `origin` names the text in
+ *  messages ("recipe cifar10", "my.yaml").
  *  @return BW_OK; BW_EINVAL for an unknown key (the nearest one is named), a wrong type or a value
  *          out of range, with origin and line; `config` is unchanged then. BW_ENOMEM. */
 BW_API BW_MUST_CHECK
@@ -143,19 +151,31 @@ bw_status bw_config_load(bw_config *config, const char *yaml, size_t length, con
 BW_API BW_MUST_CHECK
 bw_status bw_config_load_file(bw_config *config, const char *path);
 
-/** Overlays the recipe `name` (recipes/NAME.yaml of the installation, or below $BLOCKWISE_RECIPES). */
+/** Overlays the recipe `name`: NAME.yaml in $BLOCKWISE_RECIPES, in recipes/ of the source tree the library
+ * was built from, or in share/blockwise/recipes of the installation; the first found. As bw_config_load();
+ *  BW_EINVAL names the recipes there are. */
 BW_API BW_MUST_CHECK
 bw_status bw_config_load_recipe(bw_config *config, const char *name);
+
+/** A recipe that bw_config_load_recipe() finds. */
+typedef struct bw_recipe {
+    char name[64], help[160]; /**< help: the first comment line of the file */
+} bw_recipe;
+
+/** Fills `recipe` with number `index` in alphabetical order; false past the last. */
+BW_API bool bw_recipe_at(bw_recipe *recipe, int index);
 
 /** One assignment "key=value", the value in YAML: "projector.widths=[128,128,128]". */
 BW_API BW_MUST_CHECK
 bw_status bw_config_set(bw_config *config, const char *assignment);
 
-/** True if `key` was given by a load or set. */
+/** True if `key` was given by a load or set (`augment.NAME`: for both views). */
 BW_API bool bw_config_is_set(const bw_config *config, const char *key);
 
-/** Fills in every value that depends on others and refuses combinations that make no sense
- *  (BW_EINVAL, with the reason). Idempotent. */
+/** Fills in every value that depends on others and refuses values out of range and combinations that make
+ *  no sense (BW_EINVAL, with the reason; `config` is unchanged then). Idempotent. With train.order
+ *  end-to-end, head.pool becomes gsp and noise.kind none unless they were given by a load or
+ *  bw_config_set(). head.dim stays 0 with head.pool gsp, which has no convolution. */
 BW_API BW_MUST_CHECK
 bw_status bw_config_resolve(bw_config *config);
 
@@ -164,7 +184,7 @@ BW_API BW_MUST_CHECK
 bw_status bw_config_to_yaml(char **out, const bw_config *config);
 
 /** BW_OK if `b` can continue a run of `a`; otherwise BW_EINVAL naming the first key that differs and
- *  both values. Keys threads, data.threads, parallel.* and checkpoint.* may differ. */
+ *  both values. Keys threads, data.threads, parallel.* and checkpoint.* may differ. Both resolved. */
 BW_API BW_MUST_CHECK
 bw_status bw_config_same_run(const bw_config *a, const bw_config *b);
 
@@ -173,8 +193,8 @@ BW_API bw_block_config bw_config_block(const bw_config *config, int k);
 
 /** One key of the schema, for --help, `list config` and documentation. Borrowed strings. */
 typedef struct bw_config_key {
-    const char *name, *type, *range, *help;
-    char default_text[64];
+    const char *name, *type, *help;
+    char range[256], default_text[64];
 } bw_config_key;
 
 /** Fills `key` with number `index` of the schema; false past the last. */

@@ -1,0 +1,408 @@
+#include "formats/config_schema.h"
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+/* Order as in the enums of config.h. Only what exists is listed. */
+static const char *const DTYPES[] = { "f32", "bf16", "auto", NULL };
+static const char *const ARCHS[] = { "resnet18", "resnet34", "resnet50", "resnet101", NULL };
+static const char *const STEMS[] = { "imagenet", "cifar", NULL };
+static const char *const CUTS[] = { "stages", NULL };
+static const char *const POOLS[] = { "gsp", "cbe", NULL };
+static const char *const LOSSES[] = { "barlow-twins", NULL };
+static const char *const NOISES[] = { "none", "all", "hw", "c", NULL };
+static const char *const ORDERS[] = { "simultaneous", "end-to-end", NULL };
+static const char *const OPTIMIZERS[] = { "lars", "sgd", NULL };
+static const char *const INTERPOLATIONS[] = { "bicubic", "bilinear", NULL };
+
+#define AT(member)      .offset = offsetof(bw_config, member)
+#define RANGE(lo, hi)   .low = (lo), .high = (hi)
+#define AUTO(value)     .auto_word = "auto", .auto_value = (value)
+#define WORDS(list)     .type = BW_KEY_ENUM, .names = (list)
+#define LIST(n)         .type = BW_KEY_REAL, .count = (n)
+#define MOST_STEPS      1e12
+#define MOST_IMAGES     1e12
+#define MOST_PROCESSORS 4096
+
+/* One view's augmentation; the defaults that differ between the views are arguments. */
+#define VIEW_KEYS(prefix, v, blur_prob_, solarize_prob_)                                                     \
+    { .name = prefix "crop_scale",                                                                           \
+      AT(augment.view[v].crop_scale),                                                                        \
+      LIST(2),                                                                                               \
+      RANGE(1e-4, 1),                                                                                        \
+      .ascending = true,                                                                                     \
+      .default_text = "[0.08, 1]",                                                                           \
+      .help = "share of the image's area that is cropped, drawn uniformly" },                                \
+        { .name = prefix "crop_ratio",                                                                       \
+          AT(augment.view[v].crop_ratio),                                                                    \
+          LIST(2),                                                                                           \
+          RANGE(0.01, 100),                                                                                  \
+          .ascending = true,                                                                                 \
+          .default_text = "[0.75, 1.3333333333333333]",                                                      \
+          .help = "width / height of the crop, drawn uniformly in its logarithm" },                          \
+        { .name = prefix "interpolation",                                                                    \
+          AT(augment.view[v].interpolation),                                                                 \
+          WORDS(INTERPOLATIONS),                                                                             \
+          .default_text = "bicubic",                                                                         \
+          .help = "how the crop is resized" },                                                               \
+        { .name = prefix "flip_prob",                                                                        \
+          AT(augment.view[v].flip_prob),                                                                     \
+          .type = BW_KEY_REAL,                                                                               \
+          RANGE(0, 1),                                                                                       \
+          .default_text = "0.5",                                                                             \
+          .help = "chance of a mirror image, left and right" },                                              \
+        { .name = prefix "jitter_prob",                                                                      \
+          AT(augment.view[v].jitter_prob),                                                                   \
+          .type = BW_KEY_REAL,                                                                               \
+          RANGE(0, 1),                                                                                       \
+          .default_text = "0.8",                                                                             \
+          .help = "chance of colour jitter, its four parts in random order" },                               \
+        { .name = prefix "brightness",                                                                       \
+          AT(augment.view[v].brightness),                                                                    \
+          .type = BW_KEY_REAL,                                                                               \
+          RANGE(0, 10),                                                                                      \
+          .default_text = "0.4",                                                                             \
+          .help = "strength of brightness jitter" },                                                         \
+        { .name = prefix "contrast",                                                                         \
+          AT(augment.view[v].contrast),                                                                      \
+          .type = BW_KEY_REAL,                                                                               \
+          RANGE(0, 10),                                                                                      \
+          .default_text = "0.4",                                                                             \
+          .help = "strength of contrast jitter" },                                                           \
+        { .name = prefix "saturation",                                                                       \
+          AT(augment.view[v].saturation),                                                                    \
+          .type = BW_KEY_REAL,                                                                               \
+          RANGE(0, 10),                                                                                      \
+          .default_text = "0.2",                                                                             \
+          .help = "strength of saturation jitter" },                                                         \
+        { .name = prefix "hue",                                                                              \
+          AT(augment.view[v].hue),                                                                           \
+          .type = BW_KEY_REAL,                                                                               \
+          RANGE(0, 0.5),                                                                                     \
+          .default_text = "0.1",                                                                             \
+          .help = "strength of hue jitter, in turns" },                                                      \
+        { .name = prefix "grey_prob",                                                                        \
+          AT(augment.view[v].grey_prob),                                                                     \
+          .type = BW_KEY_REAL,                                                                               \
+          RANGE(0, 1),                                                                                       \
+          .default_text = "0.2",                                                                             \
+          .help = "chance of a grey image" },                                                                \
+        { .name = prefix "blur_prob",                                                                        \
+          AT(augment.view[v].blur_prob),                                                                     \
+          .type = BW_KEY_REAL,                                                                               \
+          RANGE(0, 1),                                                                                       \
+          .default_text = blur_prob_,                                                                        \
+          .help = "chance of Gaussian blur" },                                                               \
+        { .name = prefix "blur_sigma",                                                                       \
+          AT(augment.view[v].blur_sigma),                                                                    \
+          LIST(2),                                                                                           \
+          RANGE(0.01, 100),                                                                                  \
+          .ascending = true,                                                                                 \
+          .default_text = "[0.1, 2]",                                                                        \
+          .help = "standard deviation of the blur in pixels of the view, drawn uniformly" },                 \
+        { .name = prefix "solarize_prob",                                                                    \
+          AT(augment.view[v].solarize_prob),                                                                 \
+          .type = BW_KEY_REAL,                                                                               \
+          RANGE(0, 1),                                                                                       \
+          .default_text = solarize_prob_,                                                                    \
+          .help = "chance of inverting bright values" },                                                     \
+    {                                                                                                        \
+        .name = prefix "solarize_threshold", AT(augment.view[v].solarize_threshold), .type = BW_KEY_INT,     \
+        RANGE(0, 256), .default_text = "128", .help = "values at or above are inverted, of 255"              \
+    }
+
+/* Sources: the paper's training script for the method's own values; the ranges are ours. */
+static const bw_key KEYS[] = {
+    { .name = "seed",
+      AT(seed),
+      .type = BW_KEY_U64,
+      RANGE(0, 0x1p64),
+      .default_text = "0",
+      .help = "of every random number of the run" },
+    { .name = "threads",
+      AT(threads),
+      .type = BW_KEY_INT,
+      RANGE(1, MOST_PROCESSORS),
+      AUTO(0),
+      .may_differ = true,
+      .default_text = "auto",
+      .help = "compute threads; auto: all usable cores" },
+    { .name = "dtype",
+      AT(dtype),
+      WORDS(DTYPES),
+      .default_text = "f32",
+      .help = "numbers in activations and products; this version computes in f32 only" },
+
+    { .name = "model.arch", AT(model.arch), WORDS(ARCHS), .default_text = "resnet50", .help = "the network" },
+    { .name = "model.width",
+      AT(model.width),
+      .type = BW_KEY_I64,
+      RANGE(8, 1024),
+      .multiple = 8,
+      .note = "the vector kernels take channels by eights",
+      .default_text = "64",
+      .help = "channels after the stem; every stage scales with it" },
+    { .name = "model.stem",
+      AT(model.stem),
+      WORDS(STEMS),
+      .default_text = "imagenet",
+      .help = "imagenet: 7x7, stride 2, max pool; cifar: 3x3, stride 1, no pool" },
+    { .name = "model.cuts",
+      AT(model.cuts),
+      WORDS(CUTS),
+      .default_text = "stages",
+      .help = "where the trunk is cut into blocks" },
+    { .name = "model.zero_init_residual",
+      AT(model.zero_init_residual),
+      .type = BW_KEY_BOOL,
+      .default_text = "true",
+      .help = "last batch norm weight of every residual branch starts at 0" },
+
+    { .name = "head.pool",
+      AT(head.pool),
+      WORDS(POOLS),
+      .default_text = "cbe",
+      .help = "cbe: convolution to head.dim channels, then global average; gsp: the average alone, "
+              "the default of train.order end-to-end" },
+    { .name = "head.filter",
+      AT(head.filter),
+      .type = BW_KEY_INT,
+      RANGE(1, 1),
+      .default_text = "1",
+      .help = "kernel size of the head's convolution" },
+    { .name = "head.dim",
+      AT(head.dim),
+      .type = BW_KEY_I64,
+      RANGE(8, 65536),
+      .multiple = 8,
+      AUTO(0),
+      .default_text = "auto",
+      .help = "channels of the head's convolution; auto: the last block's width" },
+    { .name = "head.stride",
+      AT(head.stride),
+      .type = BW_KEY_INT,
+      RANGE(1, 1),
+      .default_text = "1",
+      .help = "stride of the head's convolution" },
+
+    { .name = "projector.widths",
+      AT(projector),
+      .type = BW_KEY_WIDTHS,
+      RANGE(1, 65536),
+      .default_text = "[2048, 2048, 2048]",
+      .help = "outputs of each linear layer of the projector" },
+
+    { .name = "loss.name",
+      AT(loss.name),
+      WORDS(LOSSES),
+      .default_text = "barlow-twins",
+      .help = "the loss of every block" },
+    { .name = "loss.lambda",
+      AT(loss.lambda),
+      .type = BW_KEY_REAL,
+      RANGE(0, 1000),
+      .default_text = "0.0051",
+      .help = "weight of the off-diagonal terms" },
+    { .name = "loss.scale",
+      AT(loss.scale),
+      .type = BW_KEY_REAL,
+      RANGE(1e-9, 1e6),
+      .default_text = "0.024",
+      .help = "factor on the whole loss" },
+
+    { .name = "noise.kind",
+      AT(noise.kind),
+      WORDS(NOISES),
+      .default_text = "none",
+      .help = "noise on every block's output in training, its size measured over: all, hw (each channel), "
+              "c (each position)" },
+    { .name = "noise.sigma",
+      AT(noise.sigma),
+      .type = BW_KEY_REAL,
+      RANGE(0, 100),
+      .default_text = "0.25",
+      .help = "noise in standard deviations of what it is added to" },
+
+    { .name = "train.order",
+      AT(train.order),
+      WORDS(ORDERS),
+      .default_text = "simultaneous",
+      .help = "simultaneous: every block its own loss in every step; end-to-end: one loss on the last" },
+    { .name = "train.epochs",
+      AT(train.epochs),
+      .type = BW_KEY_I64,
+      RANGE(1, 1e6),
+      .default_text = "100",
+      .help = "passes over the images" },
+    { .name = "train.batch",
+      AT(train.batch),
+      .type = BW_KEY_I64,
+      RANGE(2, 1 << 20),
+      .default_text = "256",
+      .note = "batch statistics need two",
+      .help = "images per step, of all ranks together" },
+    { .name = "train.steps",
+      AT(train.steps),
+      .type = BW_KEY_I64,
+      RANGE(0, MOST_STEPS),
+      AUTO(-1),
+      .default_text = "auto",
+      .help = "ends the run early; auto: as the epochs say; 0: write initial weights and stop" },
+    { .name = "train.recompute",
+      AT(train.recompute),
+      .type = BW_KEY_BOOL,
+      .default_text = "false",
+      .help = "compute activations again in the backward pass; this version takes only false" },
+
+    { .name = "optimizer.name",
+      AT(optimizer.name),
+      WORDS(OPTIMIZERS),
+      .default_text = "lars",
+      .help = "how weights are updated" },
+    { .name = "optimizer.lr",
+      AT(optimizer.lr),
+      .type = BW_KEY_REAL,
+      RANGE(0, 1000),
+      AUTO((double)NAN),
+      .default_text = "auto",
+      .help = "base learning rate, times batch / 256; auto for lars: 0.7 up to batch 128, 0.4 at 256, 0.3 at "
+              "512, 0.25 at 1024, 0.2 from 2048 on, between them linear in log(batch); auto for sgd: 0.05" },
+    { .name = "optimizer.momentum",
+      AT(optimizer.momentum),
+      .type = BW_KEY_REAL,
+      RANGE(0, 0.99999),
+      .default_text = "0.9",
+      .help = "share of the last update that is kept" },
+    { .name = "optimizer.weight_decay",
+      AT(optimizer.weight_decay),
+      .type = BW_KEY_REAL,
+      RANGE(0, 1),
+      .default_text = "1.0e-06",
+      .help = "pull of weights towards 0" },
+    { .name = "optimizer.eta",
+      AT(optimizer.eta),
+      .type = BW_KEY_REAL,
+      RANGE(1e-9, 1000),
+      .default_text = "0.001",
+      .help = "trust coefficient of lars" },
+    { .name = "optimizer.warmup_epochs",
+      AT(optimizer.warmup_epochs),
+      .type = BW_KEY_REAL,
+      RANGE(0, 1e6),
+      .default_text = "10",
+      .help = "linear rise of the rate; at most a tenth of the run is used" },
+    { .name = "optimizer.final_lr",
+      AT(optimizer.final_lr),
+      .type = BW_KEY_REAL,
+      RANGE(0, 1),
+      .default_text = "0.001",
+      .help = "share of the base rate left at the end of the cosine" },
+
+    VIEW_KEYS("augment.view1.", 0, "1", "0"),
+    VIEW_KEYS("augment.view2.", 1, "0.1", "0.2"),
+    { .name = "augment.mean",
+      AT(augment.mean),
+      LIST(3),
+      RANGE(0, 1),
+      .default_text = "[0.485, 0.456, 0.406]",
+      .help = "of red, green and blue in [0, 1], subtracted; these are ImageNet's" },
+    { .name = "augment.std",
+      AT(augment.std),
+      LIST(3),
+      RANGE(1e-3, 100),
+      .default_text = "[0.229, 0.224, 0.225]",
+      .help = "what is divided by then" },
+
+    { .name = "data.image_size",
+      AT(data.image_size),
+      .type = BW_KEY_I64,
+      RANGE(8, 4096),
+      AUTO(0),
+      .default_text = "auto",
+      .help = "side of a view in pixels; auto: 224, or 32 with model.stem cifar" },
+    { .name = "data.max_bad",
+      AT(data.max_bad),
+      .type = BW_KEY_REAL,
+      RANGE(0, 1),
+      .default_text = "0.01",
+      .help = "share of images that may be unreadable" },
+    { .name = "data.threads",
+      AT(data.threads),
+      .type = BW_KEY_INT,
+      RANGE(1, MOST_PROCESSORS),
+      AUTO(0),
+      .may_differ = true,
+      .default_text = "auto",
+      .help = "threads that load images; auto: as many as threads" },
+    { .name = "data.images",
+      AT(data.images),
+      .type = BW_KEY_I64,
+      RANGE(0, MOST_IMAGES),
+      .default_text = "0",
+      .help = "use only so many images, chosen by the seed; 0: all" },
+
+    { .name = "checkpoint.every",
+      AT(checkpoint.every),
+      .type = BW_KEY_I64,
+      RANGE(0, MOST_STEPS),
+      .may_differ = true,
+      .default_text = "0",
+      .help = "steps between checkpoints; 0: one epoch" },
+    { .name = "checkpoint.keep",
+      AT(checkpoint.keep),
+      .type = BW_KEY_INT,
+      RANGE(1, 1000),
+      .may_differ = true,
+      .default_text = "2",
+      .help = "checkpoints that are kept" },
+
+    { .name = "parallel.data",
+      AT(parallel.data),
+      .type = BW_KEY_INT,
+      RANGE(1, 1),
+      .may_differ = true,
+      .note = "this version trains in one process",
+      .default_text = "1",
+      .help = "ranks that share a batch" },
+    { .name = "parallel.block",
+      AT(parallel.block),
+      .type = BW_KEY_INT,
+      RANGE(1, 1),
+      .may_differ = true,
+      .note = "this version trains in one process",
+      .default_text = "1",
+      .help = "ranks that share the blocks" },
+
+    { .name = "probe.every",
+      AT(probe.every),
+      .type = BW_KEY_I64,
+      RANGE(0, 0),
+      .note = "this version probes after training only",
+      .default_text = "0",
+      .help = "epochs between probes during training; 0: none" },
+    { .name = "health.every",
+      AT(health.every),
+      .type = BW_KEY_I64,
+      RANGE(1, MOST_STEPS),
+      .default_text = "100",
+      .help = "steps between measures of the embeddings' health" },
+};
+
+_Static_assert(sizeof KEYS / sizeof *KEYS <= sizeof((bw_config *)0)->is_set * 8, "is_set has a bit per key");
+
+int bw__keys(void)
+{
+    return (int)(sizeof KEYS / sizeof *KEYS);
+}
+
+const bw_key *bw__key(int index)
+{
+    return &KEYS[index];
+}
+
+int bw__key_find(const char *name)
+{
+    for (int i = 0; i < bw__keys(); i++)
+        if (strcmp(KEYS[i].name, name) == 0) return i;
+    return -1;
+}

@@ -1,0 +1,61 @@
+/* The one table of all settings: name, type, place, range, default and help. Loading, checking, printing,
+ * comparing and listing are loops over it. */
+#ifndef BW_FORMATS_CONFIG_SCHEMA_H
+#define BW_FORMATS_CONFIG_SCHEMA_H
+#include "base/error.h"
+#include "blockwise/config.h"
+
+typedef enum bw_key_type {
+    BW_KEY_U64,   /* uint64_t */
+    BW_KEY_I64,   /* int64_t */
+    BW_KEY_INT,   /* int */
+    BW_KEY_REAL,  /* double, or an array of `count` doubles */
+    BW_KEY_BOOL,  /* bool */
+    BW_KEY_ENUM,  /* an enum whose values count from 0, as `names` do */
+    BW_KEY_WIDTHS /* bw_projector_config */
+} bw_key_type;
+
+typedef struct bw_key {
+    const char *name;
+    bw_key_type type;
+    size_t offset;            /* in bw_config */
+    int count;                /* reals: 0 is a single one, else a list of that many */
+    double low, high;         /* of every number, both allowed */
+    int64_t multiple;         /* whole numbers: of this; 0: any */
+    bool ascending;           /* lists: no number smaller than the one before */
+    bool may_differ;          /* in a run that is continued */
+    const char *const *names; /* enums: allowed words, NULL at the end */
+    const char *auto_word;    /* stands for auto_value, which may lie outside the range; or NULL */
+    double auto_value;        /* NaN only for reals */
+    const char *default_text; /* as it would stand in a file */
+    const char *note;         /* added to the range in messages, or NULL: why it is what it is */
+    const char *help;
+} bw_key;
+
+enum { BW_KEY_TEXT = 512 }; /* room for any value or range as text */
+
+int bw__keys(void);
+const bw_key *bw__key(int index);
+/* Number of the key called `name`, or -1. */
+int bw__key_find(const char *name);
+
+/* Sets one key from its YAML scalar (`list` false, n 1) or sequence. BW_EINVAL "key: what is wrong; what is
+ * allowed"; `config` may then hold the refused value. */
+BW_MUST_CHECK
+bw_status bw__key_assign(bw_config *config, const bw_key *key, const char *const *items, int n, bool list);
+/* BW_EINVAL if the value held is out of range. */
+BW_MUST_CHECK
+bw_status bw__key_check(const bw_config *config, const bw_key *key);
+/* The value held, as YAML. */
+void bw__key_format(char out[BW_KEY_TEXT], const bw_config *config, const bw_key *key);
+/* What is allowed, in words. */
+void bw__key_range(char out[BW_KEY_TEXT], const bw_key *key);
+
+/* The keys that `path` names: one, or both views' for augment.NAME. Returns how many (0: none). */
+int bw__key_match(int index[BW_VIEWS], const char *path);
+/* Some key begins with `path` and a dot, or is the shorthand group "augment". */
+bool bw__key_is_group(const char *path);
+/* Fails with "unknown key ...; did you mean ...?" */
+BW_MUST_CHECK
+bw_status bw__key_unknown(const char *path);
+#endif

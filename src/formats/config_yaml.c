@@ -1,0 +1,279 @@
+/* YAML over the schema: libyaml's events one by one, so that every key has its line. */
+#include "base/memory.h"
+#include "formats/config_schema.h"
+#include "formats/file.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+enum { PATH_ROOM = 128, MAX_DEPTH = 8, MAX_ITEMS = 64, WHERE_ROOM = 300, MAX_KEYS = 256 };
+static const size_t FILE_LIMIT = 1 << 20;
+
+typedef struct reader {
+    yaml_parser_t parser;
+    const char *origin;
+    bool has_lines; /* false for --set, whose text is all on one line */
+    bw_config config;
+    int line_of[MAX_KEYS]; /* where a key was given in this text; 0: not yet */
+} reader;
+
+/* "my.yaml:7: " before the message that is kept. */
+static bw_status at_line(const reader *r, size_t line, bw_status st)
+{
+    if (!r->has_lines) return bw_fail_prefix(st, "%s", r->origin);
+    return bw_fail_prefix(st, "%s:%zu", r->origin, line);
+}
+
+static bw_status next_event(reader *r, yaml_event_t *event)
+{
+    const yaml_parser_t *p = &r->parser;
+    if (yaml_parser_parse(&r->parser, event)) return BW_OK;
+    memset(event, 0, sizeof *event);
+    if (p->error == YAML_MEMORY_ERROR) return bw_fail(BW_ENOMEM, "%s: out of memory", r->origin);
+    bw_status st = bw_fail(BW_EINVAL, "not valid YAML: %s", p->problem ? p->problem : "unknown error");
+    return at_line(r, p->problem_mark.line + 1, st);
+}
+
+static size_t line_of(const yaml_event_t *event)
+{
+    return event->start_mark.line + 1;
+}
+
+static bw_status given_twice(reader *r, const bw_key *key, int index, size_t line)
+{
+    int before = r->line_of[index];
+    r->line_of[index] = (int)line;
+    if (before == 0) return BW_OK;
+    bw_status st = bw_fail(BW_EINVAL, "%s is given twice, first in line %d", key->name, before);
+    return at_line(r, line, st);
+}
+
+static bw_status assign(reader *r, const char *path, const char *const *items, int n, bool list, size_t line)
+{
+    int index[BW_VIEWS];
+    int keys = bw__key_match(index, path);
+    /* "train:" with everything below it commented out. */
+    if (keys == 0 && !list && r->has_lines && items[0][0] == '\0' && bw__key_is_group(path)) return BW_OK;
+    if (keys == 0) return at_line(r, line, bw__key_unknown(path));
+    for (int i = 0; i < keys; i++) {
+        const bw_key *key = bw__key(index[i]);
+        bw_status st = bw__key_assign(&r->config, key, items, n, list);
+        if (st != BW_OK) return at_line(r, line, st);
+        r->config.is_set[index[i] / 64] |= (uint64_t)1 << (index[i] % 64);
+        /* Both views at once, then one of them apart, is a way to write. */
+        if (keys == 1) st = given_twice(r, key, index[i], line);
+        if (st != BW_OK) return st;
+    }
+    return BW_OK;
+}
+
+static const char *scalar_text(const yaml_event_t *event)
+{
+    return (const char *)event->data.scalar.value;
+}
+
+/* libyaml's strings may have '\0' inside. */
+static bool has_nul(const yaml_event_t *event)
+{
+    return strlen(scalar_text(event)) != event->data.scalar.length;
+}
+
+static bw_status read_sequence(reader *r, const char *path, size_t line)
+{
+    bw_status st = BW_OK;
+    char *items[MAX_ITEMS] = { NULL };
+    int n = 0;
+    yaml_event_t event = { 0 };
+
+    for (;;) {
+        BW_TRY(next_event(r, &event));
+        if (event.type == YAML_SEQUENCE_END_EVENT) break;
+        if (event.type != YAML_SCALAR_EVENT || n == MAX_ITEMS) {
+            int index[BW_VIEWS];
+            if (bw__key_match(index, path) == 0) BW_TRY(at_line(r, line, bw__key_unknown(path)));
+            BW_TRY(at_line(
+                r, line_of(&event),
+                bw_fail(BW_EINVAL, "%s: a list of at most %d plain values is wanted", path, MAX_ITEMS)));
+        }
+        BW_TRY(bw__strdup(&items[n], has_nul(&event) ? "\\0" : scalar_text(&event)));
+        n++;
+        yaml_event_delete(&event);
+    }
+    BW_TRY(assign(r, path, (const char *const *)items, n, true, line));
+out:
+    yaml_event_delete(&event);
+    for (int i = 0; i < n; i++)
+        bw__free(items[i]);
+    return st;
+}
+
+static bw_status read_map(reader *r, const char *path, int depth);
+
+/* The value of `path`, whose first event was read. `line` is that of its key. */
+static bw_status read_value(reader *r, const char *path, const yaml_event_t *event, int depth, size_t line)
+{
+    const char *text;
+    switch (event->type) {
+    case YAML_SCALAR_EVENT:
+        text = has_nul(event) ? "\\0" : scalar_text(event);
+        return assign(r, path, &text, 1, false, line);
+    case YAML_SEQUENCE_START_EVENT:
+        return read_sequence(r, path, line);
+    case YAML_MAPPING_START_EVENT:
+        if (depth < MAX_DEPTH) return read_map(r, path, depth + 1);
+        return at_line(r, line, bw_fail(BW_EINVAL, "maps are nested too deeply"));
+    default:
+        return at_line(r, line, bw_fail(BW_EINVAL, "%s: anchors and aliases are not supported", path));
+    }
+}
+
+static bw_status read_map(reader *r, const char *path, int depth)
+{
+    bw_status st = BW_OK;
+    yaml_event_t key = { 0 }, value = { 0 };
+    char below[PATH_ROOM];
+
+    for (;;) {
+        BW_TRY(next_event(r, &key));
+        if (key.type == YAML_MAPPING_END_EVENT) break;
+        size_t line = line_of(&key);
+        if (key.type != YAML_SCALAR_EVENT || has_nul(&key))
+            BW_TRY(at_line(r, line, bw_fail(BW_EINVAL, "a key is wanted here, a plain word")));
+        (void)snprintf(below, sizeof below, "%s%s%s", path, *path ? "." : "", scalar_text(&key));
+        BW_TRY(next_event(r, &value));
+        BW_TRY(read_value(r, below, &value, depth, line));
+        yaml_event_delete(&key);
+        yaml_event_delete(&value);
+    }
+out:
+    yaml_event_delete(&key);
+    yaml_event_delete(&value);
+    return st;
+}
+
+/* The whole text: nothing, or one document that is the value of `path` ("" for the top of a file). */
+static bw_status read_stream(reader *r, const char *path)
+{
+    bw_status st = BW_OK;
+    yaml_event_t event = { 0 };
+    bool done = false;
+    int documents = 0;
+
+    while (!done) {
+        BW_TRY(next_event(r, &event));
+        switch (event.type) {
+        case YAML_STREAM_END_EVENT:
+            done = true;
+            break;
+        case YAML_STREAM_START_EVENT:
+        case YAML_DOCUMENT_END_EVENT:
+            break;
+        case YAML_DOCUMENT_START_EVENT:
+            if (documents++ > 0)
+                BW_TRY(at_line(r, line_of(&event), bw_fail(BW_EINVAL, "a second document is not read")));
+            break;
+        case YAML_SCALAR_EVENT:
+            if (*path == '\0' && event.data.scalar.length == 0) break; /* "---" alone */
+            /* fall through */
+        default:
+            if (*path == '\0' && event.type != YAML_MAPPING_START_EVENT)
+                BW_TRY(at_line(r, line_of(&event),
+                               bw_fail(BW_EINVAL, "keys with values are wanted, KEY: VALUE")));
+            BW_TRY(read_value(r, path, &event, 0, line_of(&event)));
+        }
+        yaml_event_delete(&event);
+    }
+    /* Spaces or a comment in place of a value. */
+    if (documents == 0 && *path != '\0') st = assign(r, path, &(const char *){ "" }, 1, false, 1);
+out:
+    yaml_event_delete(&event);
+    return st;
+}
+
+static bw_status load(bw_config *config, const char *path, const char *yaml, size_t length,
+                      const char *origin, bool has_lines)
+{
+    bw_status st = BW_OK;
+    reader r = { .origin = origin, .has_lines = has_lines, .config = *config };
+    if (!yaml_parser_initialize(&r.parser)) return bw_fail(BW_ENOMEM, "%s: out of memory", origin);
+    yaml_parser_set_input_string(&r.parser, (const unsigned char *)yaml, length);
+    BW_TRY(read_stream(&r, path));
+    *config = r.config;
+out:
+    yaml_parser_delete(&r.parser);
+    return st;
+}
+
+bw_status bw_config_load(bw_config *config, const char *yaml, size_t length, const char *origin)
+{
+    return load(config, "", yaml, length, origin, true);
+}
+
+bw_status bw_config_load_file(bw_config *config, const char *path)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    bw_status st = bw__file_read(&text, &bytes, path, FILE_LIMIT);
+    if (st == BW_OK) st = bw_config_load(config, text, bytes, path);
+    bw__free(text);
+    return st;
+}
+
+bw_status bw_config_set(bw_config *config, const char *assignment)
+{
+    char origin[WHERE_ROOM], key[PATH_ROOM];
+    const char *equals = strchr(assignment, '=');
+    size_t n = equals ? (size_t)(equals - assignment) : 0;
+
+    (void)snprintf(origin, sizeof origin, "--set %s", assignment);
+    for (char *p = origin; *p; p++)
+        if ((unsigned char)*p < ' ') *p = ' ';
+    while (n > 0 && assignment[n - 1] == ' ')
+        n--;
+    if (n == 0 || n >= sizeof key)
+        return bw_fail(BW_EINVAL, "%s: an assignment is wanted, KEY=VALUE", origin);
+    memcpy(key, assignment, n);
+    key[n] = '\0';
+    return load(config, key, equals + 1, strlen(equals + 1), origin, false);
+}
+
+/* Groups of `name` that `before` did not open yet, each on a line of its own, and the last word. */
+static void print_name(FILE *f, const char *name, const char *before)
+{
+    int depth = 0;
+    bool same = true;
+    for (const char *dot; (dot = strchr(name, '.')); name = dot + 1, depth++) {
+        size_t n = (size_t)(dot - name) + 1;
+        same = same && strncmp(name, before, n) == 0;
+        if (same)
+            before += n;
+        else
+            (void)fprintf(f, "%*s%.*s:\n", 2 * depth, "", (int)(n - 1), name);
+    }
+    (void)fprintf(f, "%*s%s: ", 2 * depth, "", name);
+}
+
+bw_status bw_config_to_yaml(char **out, const bw_config *config)
+{
+    char *text = NULL, value[BW_KEY_TEXT];
+    size_t bytes = 0;
+    const char *before = "";
+
+    *out = NULL;
+    FILE *f = open_memstream(&text, &bytes);
+    if (!f) return bw_fail(BW_ENOMEM, "out of memory: configuration as YAML");
+    for (int i = 0; i < bw__keys(); i++) {
+        bw__key_format(value, config, bw__key(i));
+        print_name(f, bw__key(i)->name, before);
+        (void)fprintf(f, "%s\n", value);
+        before = bw__key(i)->name;
+    }
+    bool failed = ferror(f) != 0;
+    if (fclose(f) != 0 || failed) {
+        free(text);
+        return bw_fail(BW_ENOMEM, "out of memory: configuration as YAML");
+    }
+    *out = text;
+    return BW_OK;
+}
