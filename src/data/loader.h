@@ -20,7 +20,8 @@ typedef struct bw_loader_config {
     int64_t batch;                    /* of all ranks together */
     int64_t first, count;             /* the slice [first, first + count) of each batch that is wanted here;
                                          count 0: all of it */
-    int64_t images; /* use only these many of a permutation keyed by the seed alone; 0: all */
+    int64_t images; /* use only these many of a permutation keyed by the seed alone; 0, or more than there
+                       are: all */
     uint64_t seed;
     int threads;        /* >= 1 */
     double max_bad;     /* share */
@@ -32,7 +33,7 @@ typedef struct bw_loader_config {
 typedef struct bw_batch {
     float *images; /* [views, n, S, S, 3] */
     int views;     /* 2 or 1 */
-    int64_t n;
+    int64_t n;     /* 0 only where `count` was given: this rank's slice of a last, smaller batch */
     int64_t step, epoch;
     int64_t *index; /* [n] number of each image in the data set, after replacement of unreadable ones */
 } bw_batch;
@@ -52,7 +53,8 @@ int64_t bw__loader_steps_per_epoch(const bw_loader *loader);
  * VIEWS and PROBE replace an unreadable image by the next readable one of the epoch's order; CENTER leaves
  * it out (the batch is smaller then). Unreadable images are counted once each and the first few are logged
  * with name and reason ("cat/0017.jpg: not an image (...); 1 of 50000 skipped").
- * BW_EDATA: more than max_bad of the data set is unreadable, or all of it. */
+ * BW_EDATA: more than max_bad of the images that are used is unreadable, or all of them. A loader that has
+ * failed answers the same for ever. */
 BW_MUST_CHECK
 bw_status bw__loader_next(bw_loader *loader, const bw_batch **out);
 

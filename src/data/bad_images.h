@@ -1,0 +1,24 @@
+/* Images that could not be read: each counted once, the first few told, a limit on their number. */
+#ifndef BW_DATA_BAD_IMAGES_H
+#define BW_DATA_BAD_IMAGES_H
+#include "base/memory.h"
+#include "blockwise/dataset.h"
+
+typedef struct bw_bad_images {
+    const bw_dataset *dataset;
+    int64_t used;  /* images of it that are used */
+    int64_t limit; /* the most that may be bad: one fewer than all in any case */
+    double share;  /* as it was set */
+    int64_t count;
+    uint8_t *seen; /* [size of the data set] */
+} bw_bad_images;
+
+BW_MUST_CHECK
+bw_status bw__bad_images_init(bw_bad_images *bad, const bw_dataset *dataset, int64_t used, double share);
+void bw__bad_images_clear(bw_bad_images *bad);
+
+/* Takes one more, with what bw_dataset_read() said of it.
+ * BW_EDATA: these are more than the limit. */
+BW_MUST_CHECK
+bw_status bw__bad_images_add(bw_bad_images *bad, int64_t index, const char *reason);
+#endif
