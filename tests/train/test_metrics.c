@@ -68,7 +68,7 @@ static void a_line_is_json_with_an_entry_per_block(void **state)
     bw_step s = step_number(5);
     s.has_health = true;
     s.embedding_std[1] = 0.75;
-    s.effective_rank[0] = NAN;
+    s.effective_rank[0] = (double)NAN;
     CHECK_OK(bw__metrics_open(&m, path, 0));
     CHECK_OK(bw__metrics_write(m, &s));
 
