@@ -175,7 +175,7 @@ BW_API bool bw_config_is_set(const bw_config *config, const char *key);
 /** Fills in every value that depends on others and refuses values out of range and combinations that make
  *  no sense (BW_EINVAL, with the reason; `config` is unchanged then). Idempotent. With train.order
  *  end-to-end, head.pool becomes gsp and noise.kind none unless they were given by a load or
- *  bw_config_set(). head.dim stays 0 with head.pool gsp, which has no convolution. */
+ *  bw_config_set(). With head.pool gsp, which has no convolution, head.dim is not used. */
 BW_API BW_MUST_CHECK
 bw_status bw_config_resolve(bw_config *config);
 

@@ -83,15 +83,16 @@ static bw_status resolve_head(bw_config *c)
         if (!bw_config_is_set(c, "head.pool")) c->head.pool = BW_POOL_GSP;
         if (!bw_config_is_set(c, "noise.kind")) c->noise.kind = BW_NOISE_NONE;
     }
-    if (c->head.pool == BW_POOL_CBE) {
-        if (c->head.dim == 0) c->head.dim = last_block_width(&c->model);
-        return BW_OK;
+    int64_t width = last_block_width(&c->model);
+    if (c->head.pool == BW_POOL_GSP && c->head.dim != width) {
+        if (c->head.dim != 0 && bw_config_is_set(c, "head.dim"))
+            return bw_fail(BW_EINVAL,
+                           "head.dim: %lld has no meaning with head.pool gsp, which has no convolution; "
+                           "leave it out, or set head.pool cbe",
+                           (long long)c->head.dim);
+        c->head.dim = width;
     }
-    if (c->head.dim != 0)
-        return bw_fail(BW_EINVAL,
-                       "head.dim: %lld has no meaning with head.pool gsp, which has no convolution; "
-                       "leave it out, or set head.pool cbe",
-                       (long long)c->head.dim);
+    if (c->head.dim == 0) c->head.dim = width;
     return BW_OK;
 }
 

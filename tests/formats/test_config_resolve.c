@@ -88,7 +88,7 @@ static void end_to_end_takes_gsp_and_no_noise_unless_told(void **state)
     bw_config c = RESOLVED("train.order=end-to-end");
     assert_int_equal(c.head.pool, BW_POOL_GSP);
     assert_int_equal(c.noise.kind, BW_NOISE_NONE);
-    assert_int_equal(c.head.dim, 0);
+    assert_int_equal(c.head.dim, 2048);
     c = RESOLVED("train.order=end-to-end", "head.pool=cbe", "noise.kind=c", "model.arch=resnet18");
     assert_int_equal(c.head.pool, BW_POOL_CBE);
     assert_int_equal(c.noise.kind, BW_NOISE_C);
