@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define NAME_ROOM  80
+#define NAME_ROOM  128
 #define SHAPE_ROOM 96
 #define MAX_UNITS  64 /* residual units of a stage; ResNet-152 has 36 */
 
@@ -29,8 +29,8 @@ typedef struct entry {
     int block;
     int ndim;
     int64_t shape[4];
-    float *values;    /* or */
-    int64_t *counter; /* num_batches_tracked, one for all batch norms of a block */
+    bool counter;   /* num_batches_tracked, one for all batch norms of a block; or */
+    int64_t offset; /* in the block's values */
 } entry;
 
 typedef struct entry_list {
@@ -38,14 +38,14 @@ typedef struct entry_list {
     int64_t n;
 } entry_list;
 
-static void add_param(entry_list *list, bw_params *params, int block, const bw_param *p)
+static void add_param(entry_list *list, int block, const bw_param *p)
 {
     entry *e = &list->items[list->n++];
     (void)snprintf(e->name, sizeof e->name, "%s", p->name);
     e->block = block;
     e->ndim = p->ndim;
     memcpy(e->shape, p->dim, sizeof e->shape);
-    e->values = params->values + p->offset;
+    e->offset = p->offset;
 }
 
 static const bw_param *find_param(const bw_params *params, const char *name)
@@ -56,7 +56,7 @@ static const bw_param *find_param(const bw_params *params, const char *name)
 }
 
 /* The three buffers PyTorch lists after a batch norm's weight and bias. */
-static void add_batch_norm_buffers(entry_list *list, bw_params *params, int block, const bw_param *bias)
+static void add_batch_norm_buffers(entry_list *list, const bw_params *params, int block, const bw_param *bias)
 {
     static const char *const buffers[] = { "running_mean", "running_var" };
     char name[NAME_ROOM];
@@ -64,16 +64,16 @@ static void add_batch_norm_buffers(entry_list *list, bw_params *params, int bloc
     for (int i = 0; i < 2; i++) {
         (void)snprintf(name, sizeof name, "%.*s%s", prefix, bias->name, buffers[i]);
         const bw_param *p = find_param(params, name);
-        if (p) add_param(list, params, block, p);
+        if (p) add_param(list, block, p);
     }
     entry *e = &list->items[list->n++];
     (void)snprintf(e->name, sizeof e->name, "%.*snum_batches_tracked", prefix, bias->name);
     e->block = block;
-    e->counter = &params->batches_tracked;
+    e->counter = true;
 }
 
 /* Every tensor of the trunk's file, or of the heads' file, in the order of PyTorch's state_dict. */
-static bw_status list_entries(entry_list *list, bw_network *network, bool heads)
+static bw_status list_entries(entry_list *list, const bw_network *network, bool heads)
 {
     int64_t room = 0;
     for (int k = 0; k < network->blocks; k++)
@@ -81,11 +81,11 @@ static bw_status list_entries(entry_list *list, bw_network *network, bool heads)
     *list = (entry_list){ 0 };
     bw_status st = BW_ALLOC(&list->items, room);
     for (int k = 0; st == BW_OK && k < network->blocks; k++) {
-        bw_params *params = &network->params[k];
+        const bw_params *params = &network->params[k];
         for (int i = 0; i < params->n; i++) {
             const bw_param *p = &params->items[i];
             if ((p->part != BW_PART_TRUNK) != heads || !bw__param_is_trained(p)) continue;
-            add_param(list, params, k, p);
+            add_param(list, k, p);
             if (p->kind == BW_PARAM_BN_BIAS) add_batch_norm_buffers(list, params, k, p);
         }
     }
@@ -94,19 +94,21 @@ static bw_status list_entries(entry_list *list, bw_network *network, bool heads)
 
 /* --- writing --- */
 
-static bw_status write_entries(const char *path, const entry_list *list, const bw_st_pair *pairs, int n_pairs)
+static bw_status write_entries(const char *path, const bw_network *network, const entry_list *list,
+                               const bw_st_pair *pairs, int n_pairs)
 {
     bw_st_tensor *tensors = NULL;
     bw_status st = BW_ALLOC(&tensors, list->n);
     for (int64_t i = 0; st == BW_OK && i < list->n; i++) {
         const entry *e = &list->items[i];
+        const bw_params *params = &network->params[e->block];
         bw_st_tensor *t = &tensors[i];
         t->name = e->name;
         t->dtype = e->counter ? BW_ST_I64 : BW_ST_F32;
         t->ndim = e->ndim;
         memcpy(t->shape, e->shape, sizeof e->shape);
-        t->data = e->counter ? (const void *)e->counter : e->values;
-        t->bytes = e->counter ? sizeof *e->counter : sizeof *e->values;
+        t->data = e->counter ? (const void *)&params->batches_tracked : params->values + e->offset;
+        t->bytes = e->counter ? sizeof params->batches_tracked : sizeof *params->values;
         for (int d = 0; d < e->ndim; d++)
             t->bytes *= (size_t)e->shape[d];
     }
@@ -123,7 +125,6 @@ static void triple_text(char *text, size_t size, const double v[3])
 bw_status bw_network_save(const bw_network *network, const char *trunk_path, const char *heads_path)
 {
     const bw_config *c = &network->config;
-    bw_network view = *network; /* the list wants places it may write to; nothing here does */
     bw_status st = BW_OK;
     entry_list list = { 0 };
     char *config = NULL;
@@ -159,12 +160,12 @@ bw_status bw_network_save(const bw_network *network, const char *trunk_path, con
 
     /* The heads first: who finds the trunk finds its heads beside it. */
     if (heads_path) {
-        BW_TRY(list_entries(&list, &view, true));
-        BW_TRY(write_entries(heads_path, &list, pairs, n_pairs));
+        BW_TRY(list_entries(&list, network, true));
+        BW_TRY(write_entries(heads_path, network, &list, pairs, n_pairs));
         bw__free(list.items);
     }
-    BW_TRY(list_entries(&list, &view, false));
-    BW_TRY(write_entries(trunk_path, &list, pairs, n_pairs));
+    BW_TRY(list_entries(&list, network, false));
+    BW_TRY(write_entries(trunk_path, network, &list, pairs, n_pairs));
 out:
     bw__free(list.items);
     free(config);
@@ -255,16 +256,17 @@ static bw_status check_file(const entry_list *list, const bw_st_file *file, cons
 }
 
 /* After check_file(), which leaves nothing here that can fail. */
-static bw_status copy_file(const entry_list *list, const bw_st_file *file)
+static bw_status copy_file(bw_network *network, const entry_list *list, const bw_st_file *file)
 {
     bw_status st = BW_OK;
     for (int64_t i = 0; st == BW_OK && i < list->n; i++) {
         const entry *e = &list->items[i];
         const bw_st_tensor *t = bw__st_find(file, e->name);
-        if (e->values)
-            st = bw__st_to_f32(e->values, t);
+        bw_params *params = &network->params[e->block];
+        if (!e->counter)
+            st = bw__st_to_f32(params->values + e->offset, t);
         else if (t)
-            memcpy(e->counter, t->data, sizeof *e->counter);
+            memcpy(&params->batches_tracked, t->data, sizeof params->batches_tracked);
     }
     return st;
 }
@@ -430,10 +432,10 @@ static bw_status read_files(bw_network *network, files *f, bool *out_heads)
         if (check_file(&heads, f->heads, network, f->heads_path) != BW_OK) leave_heads_out(f);
     }
     if (f->heads && network->has_heads) {
-        BW_TRY(copy_file(&heads, f->heads));
+        BW_TRY(copy_file(network, &heads, f->heads));
         *out_heads = true;
     }
-    BW_TRY(copy_file(&trunk, f->trunk)); /* last: the counters are the trunk's */
+    BW_TRY(copy_file(network, &trunk, f->trunk)); /* last: the counters are the trunk's */
 out:
     bw__free(trunk.items);
     bw__free(heads.items);

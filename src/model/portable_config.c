@@ -6,5 +6,6 @@ bw_status bw__config_portable_yaml(char **out, const bw_config *config)
     copy.threads = standard.threads;
     copy.data.threads = standard.data.threads;
     copy.checkpoint = standard.checkpoint;
+    copy.parallel = standard.parallel;
     return bw_config_to_yaml(out, &copy);
 }

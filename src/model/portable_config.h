@@ -3,8 +3,9 @@
 #define BW_MODEL_PORTABLE_CONFIG_H
 #include "blockwise/config.h"
 
-/* The config as YAML without what belongs to one machine or to keeping files: threads, data.threads and
- * checkpoint.* stand at their defaults. Same run, same text. The caller frees *out with free(). */
+/* The config as YAML without what belongs to one machine or to keeping files: threads, data.threads,
+ * parallel.* and checkpoint.* stand at their defaults. Same run, same text. The caller frees *out with
+ * free(). */
 BW_MUST_CHECK
 bw_status bw__config_portable_yaml(char **out, const bw_config *config);
 #endif
