@@ -10,6 +10,9 @@
 
 /* A progressive file of a few kilobytes can ask for endless passes over a large image. */
 #define MAX_SCANS 500
+/* A block of 8 x 8 takes at least one bit. Four times that, so that odd sampling passes; a small file that
+ * claims a huge image is refused before memory is taken for it. */
+#define MAX_PIXELS_PER_BYTE 2048
 
 typedef struct decoder {
     struct jpeg_decompress_struct jpeg;
@@ -92,6 +95,9 @@ static bw_status decode(decoder *d, bw_image *image, int *orientation, const uin
     jpeg_save_markers(jpeg, JPEG_APP0 + 1, 0xffff);
     (void)jpeg_read_header(jpeg, TRUE);
     *orientation = orientation_of(jpeg);
+    if ((size_t)jpeg->image_height * jpeg->image_width / MAX_PIXELS_PER_BYTE > size)
+        return bw_fail(BW_EDATA, "truncated JPEG: %zu bytes cannot hold %u x %u pixels", size,
+                       jpeg->image_width, jpeg->image_height);
     bool four = jpeg->num_components == 4;
     jpeg->out_color_space = four ? JCS_CMYK : JCS_RGB;
     st = bw__image_resize(image, jpeg->image_height, jpeg->image_width);

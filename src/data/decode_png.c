@@ -7,6 +7,10 @@
 /* Comments and colour profiles can be any size; no image needs more of them than this. */
 #define CHUNK_LIMIT_BYTES ((size_t)16 << 20)
 
+/* Deflate packs at most 1032 bytes into one, and a byte holds at most 8 pixels: a small file that claims a
+ * huge image is refused before memory is taken for it. */
+#define MAX_PIXELS_PER_BYTE ((size_t)8 * 1032)
+
 static bw_status fail(int code)
 {
     if (code == SPNG_EMEM) return bw_fail(BW_ENOMEM, "out of memory while decoding a PNG");
@@ -34,6 +38,11 @@ bw_status bw__decode_png(bw_image *image, int *orientation, const uint8_t *bytes
     SPNG_TRY(spng_set_chunk_limits(png, CHUNK_LIMIT_BYTES, CHUNK_LIMIT_BYTES));
     SPNG_TRY(spng_set_png_buffer(png, bytes, size));
     SPNG_TRY(spng_get_ihdr(png, &header));
+    if ((size_t)header.height * header.width / MAX_PIXELS_PER_BYTE > size) {
+        st = bw_fail(BW_EDATA, "truncated PNG: %zu bytes cannot hold %u x %u pixels", size, header.width,
+                     header.height);
+        goto out;
+    }
     BW_TRY(bw__image_resize(image, header.height, header.width));
     SPNG_TRY(spng_decoded_image_size(png, SPNG_FMT_RGB8, &wanted));
     if (wanted > image->capacity) {

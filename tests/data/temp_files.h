@@ -13,7 +13,8 @@ static inline const char *in(const char *folder, const char *name)
     static char paths[8][4096];
     static int turn;
     char *path = paths[turn++ % 8];
-    (void)snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+    int n = snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+    assert_in_range(n, 1, sizeof paths[0] - 1);
     return path;
 }
 

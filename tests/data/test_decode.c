@@ -1,6 +1,7 @@
 #include "temp_files.h"
 #include "data/decode.h"
 #include <jpeglib.h>
+#include <zlib.h>
 
 /* Every fixture but the animated one; tests/fixtures/generate_images.py writes them and what PIL makes of
  * them. */
@@ -158,19 +159,31 @@ static void a_kind_is_known_by_its_bytes_not_its_name(void **state)
     free(bytes);
 }
 
-static void a_size_past_the_limit_is_refused_before_memory_is_taken(void **state)
+static void a_size_the_file_cannot_hold_is_refused_before_memory_is_taken(void **state)
 {
     (void)state;
-    size_t size;
-    bw_image image = { 0 };
+    size_t size, at = 0;
     /* Height and width of a JPEG stand 5 bytes behind the SOF0 marker. */
     uint8_t *bytes = read_fixture("rgb.jpg", &size);
-    size_t at = 0;
     while (bytes[at] != 0xff || bytes[at + 1] != 0xc0)
         at++;
-    memset(bytes + at + 5, 0xfd, 4);
-    expect_failure(bytes, size, NULL, "image of 65021 x 65021 pixels; the limit is");
+    const uint8_t large[] = { 0x10, 0, 0x20, 0 };
+    memcpy(bytes + at + 5, large, sizeof large);
+    expect_failure(bytes, size, NULL, "bytes cannot hold 8192 x 4096 pixels");
     free(bytes);
+    /* In a PNG they are the first 8 bytes of IHDR, with a checksum behind it. */
+    uint8_t png[33] = { 0x89, 'P', 'N', 'G',  '\r', '\n', 0x1a, '\n', 0, 0, 0, 13, 'I', 'H', 'D',
+                        'R',  0,   0,   0x20, 0,    0,    0,    0x10, 0, 8, 2, 0,  0,   0 };
+    unsigned long crc = crc32(0, png + 12, 17);
+    for (int i = 0; i < 4; i++)
+        png[29 + i] = (uint8_t)(crc >> (24 - 8 * i));
+    expect_failure(png, sizeof png, NULL, "33 bytes cannot hold 8192 x 4096 pixels");
+}
+
+static void a_size_past_the_limit_is_refused(void **state)
+{
+    (void)state;
+    bw_image image = { 0 };
     assert_int_equal(bw__image_resize(&image, 1 << 20, 1 << 20), BW_EDATA);
     assert_non_null(strstr(bw_last_error(), "1048576 x 1048576 pixels; the limit is 178956970"));
     assert_int_equal(bw__image_resize(&image, INT64_MAX, INT64_MAX), BW_EDATA);
@@ -227,7 +240,8 @@ int main(void)
         cmocka_unit_test(every_truncation_is_an_error),
         cmocka_unit_test(messages_say_what_is_missing),
         cmocka_unit_test(a_kind_is_known_by_its_bytes_not_its_name),
-        cmocka_unit_test(a_size_past_the_limit_is_refused_before_memory_is_taken),
+        cmocka_unit_test(a_size_the_file_cannot_hold_is_refused_before_memory_is_taken),
+        cmocka_unit_test(a_size_past_the_limit_is_refused),
         cmocka_unit_test(exif_reader_stays_inside_its_bytes),
         cmocka_unit_test(one_buffer_serves_images_of_any_size),
     };
