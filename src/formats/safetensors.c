@@ -31,8 +31,9 @@ static const struct {
 enum { N_TYPES = sizeof TYPES / sizeof *TYPES };
 
 struct bw_st_file {
-    void *map;
-    size_t map_bytes;
+    void *map; /* NULL: the bytes belong to the caller */
+    const char *text;
+    size_t bytes;
     json_t *header; /* owns the names */
     int64_t n;
     bw_st_tensor *tensors; /* [n] by place in the file */
@@ -43,7 +44,7 @@ void bw__st_close(bw_st_file *file)
     if (!file) return;
     json_decref(file->header);
     bw__free(file->tensors);
-    if (file->map) (void)munmap(file->map, file->map_bytes);
+    if (file->map) (void)munmap(file->map, file->bytes);
     bw__free(file);
 }
 
@@ -60,13 +61,12 @@ static bw_status map_file(bw_st_file *file, const char *path)
     if (fd < 0) return bw_fail(BW_EDATA, "%s: cannot open: %s", path, strerror(errno));
     if (fstat(fd, &info) != 0) BW_TRY(bw_fail(BW_EDATA, "%s: cannot read: %s", path, strerror(errno)));
     if (!S_ISREG(info.st_mode)) BW_TRY(bw_fail(BW_EDATA, "%s: not a regular file", path));
-    if (info.st_size < LENGTH_BYTES + 2)
-        BW_TRY(
-            bw_fail(BW_EDATA, "%s: not a safetensors file: only %lld bytes", path, (long long)info.st_size));
+    if (info.st_size == 0) BW_TRY(bw_fail(BW_EDATA, "%s: not a safetensors file: it is empty", path));
     void *map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (map == MAP_FAILED) BW_TRY(bw_fail(BW_EDATA, "%s: cannot map: %s", path, strerror(errno)));
     file->map = map;
-    file->map_bytes = (size_t)info.st_size;
+    file->text = map;
+    file->bytes = (size_t)info.st_size;
 out:
     (void)close(fd);
     return st;
@@ -76,14 +76,16 @@ static bw_status parse_header(bw_st_file *file, const char *path, size_t *data_s
 {
     bw_status st;
     uint64_t length;
-    const char *text = (const char *)file->map + LENGTH_BYTES;
-    memcpy(&length, file->map, sizeof length);
+    const char *text = file->text + LENGTH_BYTES;
+    if (file->bytes < LENGTH_BYTES + 2)
+        return bw_fail(BW_EDATA, "%s: not a safetensors file: only %zu bytes", path, file->bytes);
+    memcpy(&length, file->text, sizeof length);
     if (length > HEADER_LIMIT)
         return bw_fail(BW_EDATA, "%s: not a safetensors file: header of %llu bytes, the limit is %llu", path,
                        (unsigned long long)length, (unsigned long long)HEADER_LIMIT);
-    if (length > file->map_bytes - LENGTH_BYTES)
+    if (length > file->bytes - LENGTH_BYTES)
         return bw_fail(BW_EDATA, "%s: damaged safetensors file: header of %llu bytes in a file of %zu", path,
-                       (unsigned long long)length, file->map_bytes);
+                       (unsigned long long)length, file->bytes);
     if (length < 2 || text[0] != '{')
         return bw_fail(BW_EDATA, "%s: not a safetensors file: its header does not begin with '{'", path);
     st = bw__json_parse(&file->header, text, (size_t)length, path);
@@ -174,22 +176,16 @@ static bw_status check_places(const bw_st_file *file, const char *path, const ch
     return BW_OK;
 }
 
-bw_status bw__st_open(bw_st_file **out, const char *path)
+static bw_status read_tensors(bw_st_file *file, const char *path)
 {
     bw_status st = BW_OK;
-    void *mem = NULL;
-    bw_st_file *file = NULL;
     size_t start = 0;
     const char *name;
     json_t *info;
 
-    *out = NULL;
-    BW_TRY(bw__alloc(&mem, sizeof *file));
-    file = mem;
-    BW_TRY(map_file(file, path));
     BW_TRY(parse_header(file, path, &start));
-    const char *data = (const char *)file->map + start;
-    size_t data_bytes = file->map_bytes - start;
+    const char *data = file->text + start;
+    size_t data_bytes = file->bytes - start;
     BW_TRY(BW_ALLOC(&file->tensors, json_object_size(file->header)));
     json_object_foreach(file->header, name, info)
     {
@@ -200,11 +196,37 @@ bw_status bw__st_open(bw_st_file **out, const char *path)
     }
     qsort(file->tensors, (size_t)file->n, sizeof *file->tensors, by_place);
     BW_TRY(check_places(file, path, data, data_bytes));
+out:
+    return st;
+}
+
+/* `memory` NULL: the file at `path`. */
+static bw_status open_either(bw_st_file **out, const void *memory, size_t bytes, const char *path)
+{
+    bw_status st = BW_OK;
+    bw_st_file *file = NULL;
+
+    *out = NULL;
+    BW_TRY(BW_ALLOC(&file, 1));
+    file->text = memory;
+    file->bytes = bytes;
+    if (!memory) BW_TRY(map_file(file, path));
+    BW_TRY(read_tensors(file, path));
     *out = file;
     file = NULL;
 out:
     bw__st_close(file);
     return st;
+}
+
+bw_status bw__st_open(bw_st_file **out, const char *path)
+{
+    return open_either(out, NULL, 0, path);
+}
+
+bw_status bw__st_open_memory(bw_st_file **out, const void *data, size_t bytes, const char *origin)
+{
+    return open_either(out, data ? data : "", bytes, origin);
 }
 
 int64_t bw__st_count(const bw_st_file *file)

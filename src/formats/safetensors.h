@@ -32,6 +32,9 @@ typedef struct bw_st_file bw_st_file;
  * file must not be cut short while it is open. Tensors are counted in the order of their data. */
 BW_MUST_CHECK
 bw_status bw__st_open(bw_st_file **out, const char *path);
+/* The same for a file in memory, which is borrowed until bw__st_close(); `origin` names it in messages. */
+BW_MUST_CHECK
+bw_status bw__st_open_memory(bw_st_file **out, const void *data, size_t bytes, const char *origin);
 void bw__st_close(bw_st_file *file);
 int64_t bw__st_count(const bw_st_file *file);
 const bw_st_tensor *bw__st_at(const bw_st_file *file, int64_t i);

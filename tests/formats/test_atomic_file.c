@@ -81,6 +81,17 @@ static void old_content_stays_until_commit_and_after_abandon(void **state)
     bw__atomic_abandon(&file);
 }
 
+static void nothing_stands_under_the_final_name_before_commit(void **state)
+{
+    (void)state;
+    bw_atomic_file file;
+    struct stat info;
+    CHECK_OK(bw__atomic_open(&file, path));
+    assert_int_not_equal(stat(path, &info), 0);
+    CHECK_OK(bw__atomic_commit(&file));
+    assert_int_equal(stat(path, &info), 0);
+}
+
 static void two_writers_of_one_path_do_not_mix(void **state)
 {
     (void)state;
@@ -180,7 +191,8 @@ static void read_refuses_missing_folder_and_too_large(void **state)
     size_t bytes;
     assert_int_equal(bw__file_read(&text, &bytes, path, 10), BW_EIO);
     assert_null(text);
-    assert_int_equal(bw__file_read(&text, &bytes, folder, 10), BW_EIO);
+    assert_int_equal(bw__file_read(&text, &bytes, folder, 1 << 20), BW_EIO);
+    assert_non_null(strstr(bw_last_error(), "not a regular file"));
     CHECK_OK(bw__atomic_write(path, "12345678901", 11));
     assert_int_equal(bw__file_read(&text, &bytes, path, 10), BW_EIO);
     assert_non_null(strstr(bw_last_error(), "11 bytes"));
@@ -192,6 +204,7 @@ int main(void)
         cmocka_unit_test_setup(committed_file_has_the_bytes_and_nothing_else_remains, fresh_folder),
         cmocka_unit_test_setup(file_gets_the_permissions_of_the_umask, fresh_folder),
         cmocka_unit_test_setup(old_content_stays_until_commit_and_after_abandon, fresh_folder),
+        cmocka_unit_test_setup(nothing_stands_under_the_final_name_before_commit, fresh_folder),
         cmocka_unit_test_setup(two_writers_of_one_path_do_not_mix, fresh_folder),
         cmocka_unit_test_setup(full_disk_names_path_and_reason_and_keeps_the_old_file, fresh_folder),
         cmocka_unit_test_setup(error_in_the_last_bytes_is_found_at_commit, fresh_folder),

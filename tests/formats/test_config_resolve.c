@@ -149,6 +149,8 @@ static void fields_edited_by_hand_are_checked_too(void **state)
     c = bw_config_default();
     c.projector.n = 9;
     assert_refused(&c, "projector.widths");
+    c.projector.n = 0;
+    assert_refused(&c, "projector.widths: '[]'");
     c = bw_config_default();
     c.loss.lambda = (double)NAN;
     assert_refused(&c, "loss.lambda");

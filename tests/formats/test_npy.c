@@ -35,6 +35,21 @@ static void header_is_numpys_own(void **state)
     bw__free(text);
 }
 
+static void shape_of_one_dimension_is_a_tuple_and_of_none_is_empty(void **state)
+{
+    (void)state;
+    const int64_t shape[] = { 3 };
+    const char *want[] = { "'shape': (), }", "'shape': (3,), }" };
+    for (int ndim = 0; ndim < 2; ndim++) {
+        char *text;
+        size_t bytes;
+        CHECK_OK(bw__npy_write(path, BW_NPY_U8, "abc", ndim, shape));
+        CHECK_OK(bw__file_read(&text, &bytes, path, 1000));
+        assert_non_null(strstr(text + 10, want[ndim]));
+        bw__free(text);
+    }
+}
+
 static void every_type_and_number_of_dimensions_comes_back(void **state)
 {
     (void)state;
@@ -98,6 +113,8 @@ static void damaged_files_are_refused_with_the_reason(void **state)
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (-3,), }", 12, "shape" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,3), }", 12, "shape" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }", 12, "shape" },
+        /* Negative once cut to 64 bits. */
+        { "{'descr': '<f4', 'fortran_order': False, 'shape': (30000000000000000000,), }", 12, "shape" },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904,4), }", 0, "does not fit" },
         { "{'descr': '<f4', 'fortran_order': False, }", 4, "lacks" },
         { "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (1,), }", 4, "unexpected key" },
@@ -132,6 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(header_is_numpys_own, fresh_path),
+        cmocka_unit_test_setup(shape_of_one_dimension_is_a_tuple_and_of_none_is_empty, fresh_path),
         cmocka_unit_test_setup(every_type_and_number_of_dimensions_comes_back, fresh_path),
         cmocka_unit_test_setup(shape_that_overflows_is_not_written, fresh_path),
         cmocka_unit_test_setup(damaged_files_are_refused_with_the_reason, fresh_path),

@@ -1,0 +1,29 @@
+/* Feeds text to the configuration reader; what it accepts must print, load back and resolve the same way. */
+#include "fuzz.h"
+#include "blockwise/config.h"
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    bw_config first = bw_config_default(), second = bw_config_default();
+    char *text = NULL, *again = NULL;
+
+    /* The same bytes as an assignment, which ends at the first '\0'. */
+    char *assignment = malloc(size + 1);
+    if (assignment) {
+        memcpy(assignment, data, size);
+        assignment[size] = '\0';
+        if (bw_config_set(&second, assignment) != BW_OK && !bw_last_error()[0]) __builtin_trap();
+    }
+    free(assignment);
+
+    if (bw_config_load(&first, (const char *)data, size, "fuzz") != BW_OK) return 0;
+    if (bw_config_to_yaml(&text, &first) != BW_OK) return 0;
+    if (bw_config_load(&second, text, strlen(text), "printed") != BW_OK) __builtin_trap();
+    if (bw_config_to_yaml(&again, &second) != BW_OK || strcmp(text, again) != 0) __builtin_trap();
+    free(text);
+    free(again);
+    if (bw_config_resolve(&first) == BW_OK && bw_config_resolve(&first) != BW_OK) __builtin_trap();
+    return 0;
+}
