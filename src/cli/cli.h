@@ -38,6 +38,7 @@ typedef enum cli_key {
     CLI_FEATURES_OUT,
     CLI_LABELS,
     CLI_SPLIT,
+    CLI_BENCH_DATA,
     CLI_EXPORT_FORMAT,
     CLI_EXPORT_OUT,
     CLI_STEPS,
@@ -89,7 +90,8 @@ typedef struct cli_verb {
     int (*run)(const cli_options *options);
 } cli_verb;
 
-extern const cli_verb cli_list;
+extern const cli_verb cli_pretrain, cli_probe, cli_knn, cli_embed, cli_export, cli_inspect, cli_list,
+    cli_data_check, cli_bench_step, cli_bench_loader, cli_bench_matmul;
 
 /* The verb that is running, as messages name it. */
 void cli_set_verb(const char *name);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const cli_verb *const VERBS[] = { &cli_list };
+static const cli_verb *const VERBS[] = { &cli_list, &cli_data_check, &cli_bench_loader };
 enum { N_VERBS = sizeof VERBS / sizeof VERBS[0] };
 
 static void print_overview(FILE *to)

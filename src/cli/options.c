@@ -54,6 +54,7 @@ static const option_text TABLE[] = {
     { CLI_EXPORT_FORMAT, "format", "safetensors",
       "Format to write; onnx is not supported by this version (default: safetensors)" },
     { CLI_EXPORT_OUT, "out", "FILE", "File to write (required)" },
+    { CLI_BENCH_DATA, "data", "PATH", "Images to read (default: synthetic images)" },
     { CLI_STEPS, "steps", "N", "Repetitions to measure (default: 10)" },
     { CLI_WARMUP, "warmup", "N", "Repetitions before measuring (default: 2)" },
     { CLI_JSON, "json", NULL, "Print the result as JSON (default: as text)" },
@@ -192,6 +193,7 @@ static const char **text_field(cli_options *o, cli_key key)
 {
     switch (key) {
     case CLI_DATA:
+    case CLI_BENCH_DATA:
         return &o->data;
     case CLI_TRAIN_ALIAS:
     case CLI_TRAIN:

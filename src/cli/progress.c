@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum { BAR_CELLS = 20, LINE_MAX_CHARS = 512 };
-static const double REDRAW_S = 0.1, PLAIN_EVERY_S = 10.0, PLAIN_EVERY_SHARE = 0.05;
+static const double REDRAW_S = 0.1, PLAIN_EVERY_S = 10.0, PLAIN_AT_MOST_S = 1.0, PLAIN_EVERY_SHARE = 0.05;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* the log comes from any thread */
 static struct {
@@ -102,8 +102,8 @@ void cli_progress_show(const char *what, double done, const char *detail)
     }
     double waited = now - bar.shown_s, gained = done - bar.shown_done;
     bool finished = done >= 1.0 && gained > 0.0;
-    bool due = bar.terminal ? fresh || finished || waited >= REDRAW_S
-                            : finished || waited >= PLAIN_EVERY_S || gained >= PLAIN_EVERY_SHARE;
+    bool moved = gained >= PLAIN_EVERY_SHARE && waited >= PLAIN_AT_MOST_S;
+    bool due = finished || (bar.terminal ? fresh || waited >= REDRAW_S : moved || waited >= PLAIN_EVERY_S);
     if (due && !bar.quiet) {
         double progress = done - bar.start_done;
         if (progress > 0.0 && done < 1.0) {

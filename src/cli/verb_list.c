@@ -1,40 +1,56 @@
 /* `blockwise list`: what can be chosen from. */
 #include "cli/cli.h"
+#include "formats/config_schema.h"
 #include <string.h>
 
-typedef struct choice {
+static void list_recipes(void)
+{
+    bw_recipe recipe;
+    for (int i = 0; bw_recipe_at(&recipe, i); i++)
+        printf("%-20s %s\n", recipe.name, recipe.help);
+}
+
+static void list_formats(void)
+{
     const char *name, *help;
-} choice;
-
-static void print_choices(const choice *choices, int n)
-{
-    for (int i = 0; i < n; i++)
-        printf("%-14s %s\n", choices[i].name, choices[i].help);
+    for (int i = 0; bw_dataset_format_at(&name, &help, i); i++)
+        printf("%-14s %s\n", name, help);
 }
 
-static bw_status list_losses(void)
+static void list_config(void)
 {
-    static const choice LOSSES[] = { { "barlow-twins",
-                                       "cross-correlation of two views towards the identity" } };
-    print_choices(LOSSES, sizeof LOSSES / sizeof LOSSES[0]);
-    return BW_OK;
+    bw_config_key key;
+    for (int i = 0; bw_config_key_at(&key, i); i++)
+        printf("%s: %s\n    %s; %s; default %s\n", key.name, key.help, key.type, key.range, key.default_text);
 }
 
-static bw_status list_archs(void)
+/* The words that a setting takes. */
+static void list_words(const char *key)
 {
-    static const choice ARCHS[] = { { "resnet18", "basic units 2-2-2-2" },
-                                    { "resnet34", "basic units 3-4-6-3" },
-                                    { "resnet50", "bottleneck units 3-4-6-3" },
-                                    { "resnet101", "bottleneck units 3-4-23-3" } };
-    print_choices(ARCHS, sizeof ARCHS / sizeof ARCHS[0]);
-    return BW_OK;
+    const char *const *names = bw__key(bw__key_find(key))->names;
+    for (int i = 0; names[i]; i++)
+        puts(names[i]);
+}
+
+static void list_losses(void)
+{
+    list_words("loss.name");
+}
+
+static void list_archs(void)
+{
+    list_words("model.arch");
 }
 
 typedef struct subject {
     const char *name;
-    bw_status (*print)(void);
+    void (*print)(void);
 } subject;
-static const subject SUBJECTS[] = { { "losses", list_losses }, { "archs", list_archs } };
+static const subject SUBJECTS[] = { { "recipes", list_recipes },
+                                    { "losses", list_losses },
+                                    { "archs", list_archs },
+                                    { "formats", list_formats },
+                                    { "config", list_config } };
 enum { N_SUBJECTS = sizeof SUBJECTS / sizeof SUBJECTS[0] };
 
 static int run_list(const cli_options *options)
@@ -42,7 +58,9 @@ static int run_list(const cli_options *options)
     const char *word = options->arguments[0], *names[N_SUBJECTS];
     for (int i = 0; i < N_SUBJECTS; i++) {
         names[i] = SUBJECTS[i].name;
-        if (strcmp(names[i], word) == 0) return cli_finish(SUBJECTS[i].print());
+        if (strcmp(names[i], word) != 0) continue;
+        SUBJECTS[i].print();
+        return 0;
     }
     const char *near = cli_nearest(word, names, N_SUBJECTS);
     cli_error("nothing called '%s' to list%s%s%s; see 'blockwise list --help'", word,
@@ -51,10 +69,11 @@ static int run_list(const cli_options *options)
 }
 
 const cli_verb cli_list = { .name = "list",
-                            .arguments = "losses|archs",
+                            .arguments = "recipes|losses|archs|formats|config",
                             .min_arguments = 1,
                             .max_arguments = 1,
-                            .summary = "Show what can be chosen from",
+                            .summary =
+                                "List recipes, losses, architectures, formats of images, or every setting",
                             .notes = NULL,
                             .options = { CLI_END },
                             .run = run_list };

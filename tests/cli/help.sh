@@ -6,6 +6,8 @@ source "$(dirname "$0")/lib/expect.sh"
 # Option names each verb must show.
 declare -A options=(
   [list]=""
+  ["data check"]="format json quiet"
+  ["bench loader"]="data format recipe config set steps warmup json quiet"
 )
 
 overview=$("$BLOCKWISE" --help) || fail "--help exits with $?"

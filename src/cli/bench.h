@@ -1,0 +1,14 @@
+/* What the verbs that measure share. */
+#ifndef BW_CLI_BENCH_H
+#define BW_CLI_BENCH_H
+#include "cli/cli.h"
+
+enum { CLI_BENCH_STEPS = 10, CLI_BENCH_WARMUP = 2 }; /* as the help of --steps and --warmup says */
+
+/* The settings of a measurement, resolved; a small batch where none is given. */
+BW_MUST_CHECK
+bw_status cli_bench_settings(bw_config *config, const cli_options *options);
+
+/* Median of seconds[n], n >= 1; sorts them. */
+double cli_median(double *seconds, int n);
+#endif

@@ -1,0 +1,93 @@
+#include "cli/settings.h"
+#include "base/error.h"
+#include "formats/config_schema.h"
+#include <string.h>
+
+bw_status cli_settings_load(bw_config *config, const cli_options *o, const char *base)
+{
+    bw_status st = BW_OK;
+    *config = bw_config_default();
+    if (base) {
+        st = bw_config_load_file(config, base);
+        if (st == BW_EINVAL) st = BW_EDATA; /* the run's own file is damaged: not the user's words */
+        if (st != BW_OK) goto out;
+    }
+    if (o->recipe) BW_TRY(bw_config_load_recipe(config, o->recipe));
+    if (o->config) BW_TRY(bw_config_load_file(config, o->config));
+    for (int i = 0; i < o->n_set; i++)
+        BW_TRY(bw_config_set(config, o->set[i]));
+out:
+    return st;
+}
+
+/* Whether these layers alone give `key`. */
+static bool gives(const cli_options *layers, const char *key)
+{
+    bw_config config;
+    return cli_settings_load(&config, layers, NULL) == BW_OK && bw_config_is_set(&config, key);
+}
+
+const char *cli_settings_origin(char *text, size_t size, const cli_options *options, const char *base,
+                                const char *key)
+{
+    if (gives(&(cli_options){ .n_set = options->n_set, .set = options->set }, key)) return "--set";
+    if (gives(&(cli_options){ .config = options->config }, key)) {
+        (void)snprintf(text, size, "file %s", options->config);
+        return text;
+    }
+    if (gives(&(cli_options){ .recipe = options->recipe }, key)) {
+        (void)snprintf(text, size, "recipe %s", options->recipe);
+        return text;
+    }
+    return base ? "the run's own settings" : NULL;
+}
+
+const char *cli_setting(const bw_config *config, const char *key)
+{
+    enum { AT_ONCE = 8 };
+    static char text[AT_ONCE][BW_KEY_TEXT];
+    static int next;
+    int index = bw__key_find(key);
+    BW_ASSERT(index >= 0);
+    next = (next + 1) % AT_ONCE;
+    bw__key_format(text[next], config, bw__key(index));
+    return text[next];
+}
+
+const char *cli_feature_name(bw_feature feature)
+{
+    switch (feature) {
+    case BW_FEATURE_HEAD:
+        return "head";
+    case BW_FEATURE_TRUNK:
+        return "trunk";
+    }
+    return "unknown";
+}
+
+/* Whether `word` stands alone in the list `flags`. */
+static bool has_word(const char *flags, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *p = strstr(flags, word); p; p = strstr(p + 1, word))
+        if (p > flags && (p[-1] == ' ' || p[-1] == '\t') && (p[n] == ' ' || p[n] == '\n' || p[n] == '\0'))
+            return true;
+    return false;
+}
+
+void cli_instruction_set(char *text, size_t size)
+{
+    /* Names of Linux, the widest first; a processor has all those below of its kind. */
+    static const char *const NAMES[] = { "amx_bf16", "avx512_bf16", "avx512_vnni", "avx512f", "avx2",
+                                         "avx",      "sse4_1",      "sve2",        "sve",     "asimd" };
+    char line[8192];
+    text[0] = '\0';
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    if (!file) return;
+    while (!text[0] && fgets(line, sizeof line, file)) {
+        if (strncmp(line, "flags", 5) != 0 && strncmp(line, "Features", 8) != 0) continue;
+        for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0] && !text[0]; i++)
+            if (has_word(line, NAMES[i])) (void)snprintf(text, size, "%s", NAMES[i]);
+    }
+    (void)fclose(file);
+}

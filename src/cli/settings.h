@@ -1,0 +1,22 @@
+/* The settings of a run from recipe, file and --set, and the words the command line uses for them. */
+#ifndef BW_CLI_SETTINGS_H
+#define BW_CLI_SETTINGS_H
+#include "cli/cli.h"
+
+/* Default < recipe < file < assignments, not resolved. A `base` file, where given, stands before the
+ * recipe. `config` is left unspecified after a failure. */
+BW_MUST_CHECK
+bw_status cli_settings_load(bw_config *config, const cli_options *options, const char *base);
+
+/* Which of the places above gave `key`: "--set", "file my.yaml", "recipe cifar10", or NULL. */
+const char *cli_settings_origin(char *text, size_t size, const cli_options *options, const char *base,
+                                const char *key);
+
+/* The value of `key` as a file of settings has it; borrowed, until the ninth call after this one. */
+const char *cli_setting(const bw_config *config, const char *key);
+
+const char *cli_feature_name(bw_feature feature);
+
+/* Widest vector instructions of this processor as the system names them, "" where it does not say. */
+void cli_instruction_set(char *text, size_t size);
+#endif
