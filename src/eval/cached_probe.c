@@ -1,7 +1,6 @@
 #include "eval/cached_probe.h"
 #include "base/memory.h"
 #include "base/rng.h"
-#include <math.h>
 #include <stdio.h>
 
 /* The rates span what features of any block need once they are standardised; the widest factor between
@@ -88,22 +87,6 @@ out:
     return st;
 }
 
-static bw_status check_finite(const bw_linear *linear, const bw_linear_config *config, double lr)
-{
-    bw_status st = BW_OK;
-    float *w = NULL;
-    int64_t n = (config->dim + 1) * config->classes;
-    BW_TRY(BW_ALLOC(&w, n));
-    bw__linear_weights(w, linear, 0);
-    for (int64_t i = 0; i < n && st == BW_OK; i++)
-        if (!isfinite(w[i]))
-            st = bw_fail(BW_ENONFINITE,
-                         "linear probe: the weights became infinite or NaN at learning rate %g", lr);
-out:
-    bw__free(w);
-    return st;
-}
-
 bw_status bw__cached_probe(bw_cached_result *out, const bw_selection *train, const bw_selection *test,
                            const bw_cached_probe *probe, const bw_progress *progress)
 {
@@ -116,6 +99,7 @@ bw_status bw__cached_probe(bw_cached_result *out, const bw_selection *train, con
     BW_TRY(check_rows(train, test));
     first.share = second.share = half;
     second.first += half;
+    r.rows = train->n;
     r.epochs = epochs_for(train->n, probe->epochs);
     bw_linear_config config = { .dim = bw__columns_dim(train->columns),
                                 .classes = probe->classes,
@@ -128,7 +112,7 @@ bw_status bw__cached_probe(bw_cached_result *out, const bw_selection *train, con
     BW_TRY(sweep(&r, train, config, &first));
     config.lr[0] = r.lr;
     BW_TRY(fit(&linear, train, &config, r.epochs, &second));
-    BW_TRY(check_finite(linear, &config, r.lr));
+    BW_TRY(bw__linear_check_finite(linear, 0));
     bw__linear_score(&r.top1, &r.top5, linear, test);
     *out = r;
 out:
@@ -141,6 +125,7 @@ void bw__cached_protocol(char *text, size_t size, const bw_cached_result *r, int
     (void)snprintf(
         text, size,
         "cached: evaluation transform %lld px, standardised features, softmax regression, SGD momentum %g, "
-        "batch %d, %d epochs, cosine, wd %g, lr %g of %d swept on a held-out tenth, last epoch",
-        (long long)image_size, MOMENTUM, BATCH, r->epochs, WEIGHT_DECAY, r->lr, r->n_lr);
+        "batch %d, %d epochs, cosine, wd %g, lr %g of %d swept on a held-out tenth, %lld training images, "
+        "last epoch",
+        (long long)image_size, MOMENTUM, BATCH, r->epochs, WEIGHT_DECAY, r->lr, r->n_lr, (long long)r->rows);
 }

@@ -16,6 +16,7 @@ typedef struct bw_cached_result {
     double held_out;   /* its top-1 on the held-out tenth, per cent */
     int epochs;        /* of the last fit */
     int n_lr;          /* learning rates tried */
+    int64_t rows;      /* training rows */
 } bw_cached_result;
 
 /* Features standardised with the statistics of the training rows; softmax regression from zero weights by SGD

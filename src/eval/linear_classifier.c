@@ -287,6 +287,17 @@ void bw__linear_score(double *top1, double *top5, bw_linear *l, const bw_selecti
     }
 }
 
+bw_status bw__linear_check_finite(const bw_linear *l, int lr)
+{
+    for (int64_t d = 0; d < l->width; d++)
+        for (int64_t j = (int64_t)lr * l->config.classes; j < (int64_t)(lr + 1) * l->config.classes; j++)
+            if (!isfinite(l->w[d * l->outputs + j]))
+                return bw_fail(BW_ENONFINITE,
+                               "linear probe: a weight became infinite or NaN at learning rate %g",
+                               l->config.lr[lr]);
+    return BW_OK;
+}
+
 void bw__linear_weights(float *weights, const bw_linear *l, int lr)
 {
     size_t bytes = (size_t)l->config.classes * sizeof *weights;

@@ -63,6 +63,12 @@ bw_status bw__linear_fit(bw_linear *linear, const bw_selection *train, int epoch
  * not finite) scores nothing for the rows concerned. */
 void bw__linear_score(double *top1, double *top5, bw_linear *linear, const bw_selection *test);
 
-/* The classifier of learning rate `lr`: weights [dim + 1, classes], the last row the biases; a copy. */
+/* BW_ENONFINITE if the classifier of learning rate number `lr` has diverged, or its features were not finite.
+ */
+BW_MUST_CHECK
+bw_status bw__linear_check_finite(const bw_linear *linear, int lr);
+
+/* The classifier of learning rate number `lr`: weights [dim + 1, classes], the last row the biases; a copy.
+ */
 void bw__linear_weights(float *weights, const bw_linear *linear, int lr);
 #endif

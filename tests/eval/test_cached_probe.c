@@ -167,12 +167,12 @@ static void protocol_line_holds_what_is_needed_to_quote_the_number(void **state)
 {
     (void)state;
     char text[256];
-    bw_cached_result r = { .lr = 0.03, .epochs = 30, .n_lr = 6 };
+    bw_cached_result r = { .lr = 0.03, .epochs = 30, .n_lr = 6, .rows = 60000 };
     bw__cached_protocol(text, sizeof text, &r, 32);
     assert_string_equal(text,
                         "cached: evaluation transform 32 px, standardised features, softmax regression, "
                         "SGD momentum 0.9, batch 256, 30 epochs, cosine, wd 1e-06, lr 0.03 of 6 swept on a "
-                        "held-out tenth, last epoch");
+                        "held-out tenth, 60000 training images, last epoch");
 }
 
 int main(void)
