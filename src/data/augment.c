@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "data/blur.h"
 #include "data/color_jitter.h"
+#include "data/pixel_kernels.h"
 #include "data/resample.h"
 #include <math.h>
 
@@ -107,22 +108,12 @@ static bw_status work_planes(bw_planes *planes, char **rest, bw_augment_work *wo
     return BW_OK;
 }
 
-BW_CLONES static void interleave(uint8_t *restrict dst, const uint8_t *restrict r, const uint8_t *restrict g,
-                                 const uint8_t *restrict b, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) {
-        dst[3 * i] = r[i];
-        dst[3 * i + 1] = g[i];
-        dst[3 * i + 2] = b[i];
-    }
-}
-
 static void write_pixels(uint8_t *dst, const bw_planes *planes)
 {
     for (int64_t y = 0; y < planes->size; y++) {
         const int64_t row = y * planes->stride;
-        interleave(dst + y * planes->size * 3, planes->rgb[0] + row, planes->rgb[1] + row,
-                   planes->rgb[2] + row, planes->size);
+        bw__kernels()->interleave(dst + y * planes->size * 3, planes->rgb[0] + row, planes->rgb[1] + row,
+                                  planes->rgb[2] + row, planes->size);
     }
 }
 
@@ -213,19 +204,7 @@ bw_status bw__eval_transform(uint8_t *dst, int64_t size, const bw_image *image, 
     return BW_OK;
 }
 
-/* 16 pixels at a time, so that the three colours' factors repeat at a fixed place. */
-BW_CLONES static void scale_and_shift(float *restrict dst, const uint8_t *restrict src, int64_t n,
-                                      const float *restrict scale, const float *restrict shift)
-{
-    enum { PERIOD = 48 };
-    int64_t i = 0;
-    for (; i + PERIOD <= n; i += PERIOD)
-        for (int j = 0; j < PERIOD; j++)
-            dst[i + j] = (float)src[i + j] * scale[j] + shift[j];
-    for (int j = 0; i + j < n; j++)
-        dst[i + j] = (float)src[i + j] * scale[j] + shift[j];
-}
-
+/* The kernel takes the factors of 16 pixels at a time. */
 void bw__normalise(float *dst, const uint8_t *src, int64_t pixels, const double mean[3], const double std[3])
 {
     float scale[48], shift[48];
@@ -233,5 +212,5 @@ void bw__normalise(float *dst, const uint8_t *src, int64_t pixels, const double 
         scale[j] = (float)(1.0 / (255.0 * std[j % 3]));
         shift[j] = (float)(-mean[j % 3] / std[j % 3]);
     }
-    scale_and_shift(dst, src, pixels * 3, scale, shift);
+    bw__kernels()->scale_and_shift(dst, src, pixels * 3, scale, shift);
 }

@@ -8,15 +8,6 @@
 
 #define BW_LANES 16 /* values handled side by side */
 
-/* Compiles a function once more for AVX2; the program takes the better one when it starts. Not under a
- * sanitizer, whose runtime is not up yet when that choice is made. */
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__) &&                 \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define BW_CLONES __attribute__((target_clones("default", "avx2")))
-#else
-#define BW_CLONES
-#endif
-
 typedef struct bw_planes {
     uint8_t *rgb[3]; /* each [stride, stride]: the side is padded to whole vectors, both ways */
     int64_t size, stride;

@@ -1,18 +1,7 @@
 #include "data/resample.h"
 #include "base/memory.h"
+#include "data/pixel_kernels.h"
 #include <math.h>
-
-/* Pillow keeps coefficients with 22 fraction bits: 8 bits of value, 2 of overshoot, 32 in all. */
-#define FRACTION_BITS 22
-#define ROUND_HALF    (1 << (FRACTION_BITS - 1))
-
-/* The coefficients of one axis: output i is the sum over j < count[i] of k[i * width + j] * in[first[i] + j].
- */
-typedef struct taps {
-    int64_t n, width;
-    int64_t *first, *count;
-    int32_t *k;
-} taps;
 
 static double filter_support(bw_interpolation interpolation)
 {
@@ -46,7 +35,7 @@ static size_t taps_bytes(int64_t n, int64_t width)
            bw__round_up((size_t)(n * width) * sizeof(int32_t));
 }
 
-static char *taps_place(taps *t, int64_t n, int64_t width, char *at)
+static char *taps_place(bw_taps *t, int64_t n, int64_t width, char *at)
 {
     size_t list = bw__round_up((size_t)n * sizeof(int64_t));
     t->n = n;
@@ -59,7 +48,7 @@ static char *taps_place(taps *t, int64_t n, int64_t width, char *at)
 
 /* Coefficients of outputs [window, window + n) of `out`, in reverse order with `flip`. The centre of output
  * i lies at (i + 0.5) * in / out; weights are normalised over the inputs there are. */
-static void taps_fill(taps *t, bw_interpolation interpolation, int64_t in, int64_t out, int64_t window,
+static void taps_fill(bw_taps *t, bw_interpolation interpolation, int64_t in, int64_t out, int64_t window,
                       bool flip)
 {
     const double scale = (double)in / (double)out, stretch = fmax(scale, 1.0);
@@ -77,55 +66,10 @@ static void taps_fill(taps *t, bw_interpolation interpolation, int64_t in, int64
         for (int64_t j = first; j < end; j++) {
             double weight = filter_value(interpolation, ((double)j - center + 0.5) / stretch);
             if (sum != 0.0) weight /= sum;
-            k[j - first] = (int32_t)(weight * (1 << FRACTION_BITS) + (weight < 0 ? -0.5 : 0.5));
+            k[j - first] = (int32_t)(weight * (1 << BW_TAP_BITS) + (weight < 0 ? -0.5 : 0.5));
         }
         t->first[i] = first;
         t->count[i] = end - first;
-    }
-}
-
-static inline uint8_t to_u8(int32_t sum)
-{
-    int32_t v = sum >> FRACTION_BITS;
-    v = v < 0 ? 0 : v;
-    return (uint8_t)(v > 255 ? 255 : v);
-}
-
-/* Horizontal pass over 16 rows at once. src[(pixel * 3 + c) * 16 + row]; dst[c][x * 16 + row]. */
-BW_CLONES static void rows_16(uint8_t *restrict dst, int64_t plane, const uint8_t *restrict src,
-                              const taps *restrict t)
-{
-    for (int64_t x = 0; x < t->n; x++) {
-        const int32_t *k = t->k + x * t->width;
-        for (int c = 0; c < 3; c++) {
-            const uint8_t *p = src + (t->first[x] * 3 + c) * BW_LANES;
-            int32_t sum[BW_LANES];
-            for (int l = 0; l < BW_LANES; l++)
-                sum[l] = ROUND_HALF;
-            for (int64_t j = 0; j < t->count[x]; j++, p += 3 * BW_LANES)
-                for (int l = 0; l < BW_LANES; l++)
-                    sum[l] += p[l] * k[j];
-            uint8_t *o = dst + c * plane + x * BW_LANES;
-            for (int l = 0; l < BW_LANES; l++)
-                o[l] = to_u8(sum[l]);
-        }
-    }
-}
-
-/* Vertical pass over one row of a plane. src: the row of the first coefficient. */
-BW_CLONES static void column_sums(uint8_t *restrict dst, const uint8_t *restrict src, int64_t stride,
-                                  const int32_t *restrict k, int64_t count)
-{
-    for (int64_t x = 0; x < stride; x += BW_LANES) {
-        const uint8_t *p = src + x;
-        int32_t sum[BW_LANES];
-        for (int l = 0; l < BW_LANES; l++)
-            sum[l] = ROUND_HALF;
-        for (int64_t j = 0; j < count; j++, p += stride)
-            for (int l = 0; l < BW_LANES; l++)
-                sum[l] += p[l] * k[j];
-        for (int l = 0; l < BW_LANES; l++)
-            dst[x + l] = to_u8(sum[l]);
     }
 }
 
@@ -159,7 +103,8 @@ size_t bw__resample_work_bytes(const bw_resample *job, int64_t size)
 void bw__resample(bw_planes *out, const bw_resample *job, void *work)
 {
     const int64_t size = out->size, stride = out->stride;
-    taps tx, ty;
+    const bw_kernels *kernels = bw__kernels();
+    bw_taps tx, ty;
     char *at = taps_place(&tx, size, taps_width(job->interpolation, job->w, job->out_w), work);
     at = taps_place(&ty, size, taps_width(job->interpolation, job->h, job->out_h), at);
     taps_fill(&tx, job->interpolation, job->w, job->out_w, job->window_x, job->flip);
@@ -173,7 +118,7 @@ void bw__resample(bw_planes *out, const bw_resample *job, void *work)
     const int64_t plane = bw__plane_stride(end - first) * stride;
     for (int64_t y = first; y < end; y += BW_LANES) {
         gather_rows(gathered, job->image, job->x, job->y + y, end - y, job->w * 3);
-        rows_16(done, stride * BW_LANES, gathered, &tx);
+        kernels->resample_rows(done, stride * BW_LANES, gathered, &tx);
         for (int c = 0; c < 3; c++)
             for (int64_t x = 0; x < stride; x += BW_LANES)
                 bw__transpose_16x16(middle + c * plane + (y - first) * stride + x, stride,
@@ -181,6 +126,7 @@ void bw__resample(bw_planes *out, const bw_resample *job, void *work)
     }
     for (int c = 0; c < 3; c++)
         for (int64_t y = 0; y < size; y++)
-            column_sums(out->rgb[c] + y * stride, middle + c * plane + (ty.first[y] - first) * stride, stride,
-                        ty.k + y * ty.width, ty.count[y]);
+            kernels->resample_column(out->rgb[c] + y * stride,
+                                     middle + c * plane + (ty.first[y] - first) * stride, stride,
+                                     ty.k + y * ty.width, ty.count[y]);
 }
