@@ -9,7 +9,8 @@ typedef struct bw_files {
     int64_t count;
     char *pool; /* the texts of the names, one after the other */
     size_t pool_bytes, pool_capacity;
-    int64_t others; /* files met that are no images we read */
+    int64_t others;  /* files met that are no images we read */
+    int64_t foreign; /* those of them that are images all the same, as their names say */
 } bw_files;
 
 /* Gives `dataset` this store, empty. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 /* The folders above the one being read, so that a link to one of them does not go round for ever. */
@@ -39,6 +40,16 @@ static entry_kind kind_of(const struct dirent *entry, const char *path)
     return S_ISREG(info.st_mode) ? ENTRY_FILE : S_ISDIR(info.st_mode) ? ENTRY_FOLDER : ENTRY_OTHER;
 }
 
+static void count_other(bw_files *files, const char *name)
+{
+    static const char *const endings[] = { ".bmp", ".gif", ".tif",  ".tiff", ".ppm",
+                                           ".pgm", ".jp2", ".avif", ".heic", ".jxl" };
+    const char *dot = strrchr(name, '.');
+    files->others++;
+    for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
+        files->foreign += strcasecmp(dot, endings[i]) == 0;
+}
+
 static bw_status scan_folder(bw_dataset *dataset, const char *relative, const ancestor *above)
 {
     bw_status st = BW_OK;
@@ -67,7 +78,7 @@ static bw_status scan_folder(bw_dataset *dataset, const char *relative, const an
         else if (kind == ENTRY_FILE && bw__files_is_image_name(name))
             BW_TRY(bw__files_add(dataset, name, strlen(name)));
         else if (kind == ENTRY_FILE)
-            files->others++;
+            count_other(files, name);
     }
 out:
     if (dir) closedir(dir);
@@ -113,7 +124,11 @@ out:
 
 bw_status bw__files_scan(bw_dataset *dataset, const char *prefix)
 {
+    bw_files *files = dataset->source;
     bw_status st = scan_folder(dataset, prefix, NULL);
+    if (st == BW_OK && files->foreign)
+        bw_log(BW_LOG_WARN, "%s: %lld images are left out: only JPEG, PNG and WebP are read", files->root,
+               (long long)files->foreign);
     if (st == BW_OK) st = bw__files_finish(dataset);
     if (st == BW_OK) st = sort_names(dataset->source, *prefix ? strlen(prefix) + 1 : 0);
     return st;

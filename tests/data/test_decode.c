@@ -1,6 +1,7 @@
 #include "temp_files.h"
 #include "data/decode.h"
 #include <jpeglib.h>
+#include <pthread.h>
 #include <zlib.h>
 
 /* Every fixture but the animated one; tests/fixtures/generate_images.py writes them and what PIL makes of
@@ -12,7 +13,7 @@ static const char *const fixtures[] = {
     "rgba.png",       "grey.png",         "grey_alpha.png",   "one_pixel.png",  "exif_6.png",
     "grey_1bit.png",  "grey_2bit.png",    "grey_4bit.png",    "rgb_16bit.png",  "rgba_16bit.png",
     "grey_16bit.png", "palette_4bit.png", "palette_8bit.png", "interlaced.png", "colour_key.png",
-    "rgb.webp",       "lossless.webp",    "rgba.webp",        "exif_8.webp",
+    "rgb.webp",       "lossless.webp",    "rgba.webp",        "exif_8.webp",    "exif_5_prefix.webp",
 };
 #define N_FIXTURES (sizeof fixtures / sizeof *fixtures)
 
@@ -110,7 +111,7 @@ static void every_truncation_is_an_error(void **state)
         size_t needed = strstr(names[i], ".png") ? size - 16 : size;
         for (size_t n = 0; n < needed; n++) {
             /* A copy of its own, so that a read past the end is seen by the sanitizer. */
-            uint8_t *part = malloc(n + 1);
+            uint8_t *part = malloc(n ? n : 1);
             assert_non_null(part);
             memcpy(part, bytes, n);
             if (bw__decode(&image, part, n, NULL) != BW_EDATA)
@@ -198,7 +199,7 @@ static void exif_reader_stays_inside_its_bytes(void **state)
     const uint8_t good[] = { 'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0 };
     assert_int_equal(bw__exif_orientation(good, sizeof good), 6);
     for (size_t n = 0; n < sizeof good; n++) {
-        uint8_t *part = malloc(n + 1);
+        uint8_t *part = malloc(n ? n : 1);
         assert_non_null(part);
         memcpy(part, good, n);
         assert_int_equal(bw__exif_orientation(part, n), 1);
@@ -211,6 +212,65 @@ static void exif_reader_stays_inside_its_bytes(void **state)
     memcpy(bad, good, sizeof bad);
     bad[19] = 9;
     assert_int_equal(bw__exif_orientation(bad, sizeof bad), 1);
+}
+
+typedef struct reading {
+    const bw_dataset *dataset;
+    uint64_t sums[N_FIXTURES];
+    bool ok;
+} reading;
+
+static void *read_all(void *argument)
+{
+    reading *r = argument;
+    bw_image image = { 0 };
+    r->ok = true;
+    for (int round = 0; round < 5; round++)
+        for (int64_t i = 0; i < bw_dataset_size(r->dataset); i++) {
+            uint64_t sum = 0;
+            r->ok = r->ok && bw_dataset_read(r->dataset, i, &image) == BW_OK;
+            for (int64_t j = 0; r->ok && j < image.height * image.width * 3; j++)
+                sum = sum * 31 + image.rgb[j];
+            r->ok = r->ok && (round == 0 || r->sums[i] == sum);
+            r->sums[i] = sum;
+        }
+    bw_image_clear(&image);
+    return NULL;
+}
+
+static void threads_that_read_at_once_get_the_same_pixels(void **state)
+{
+    (void)state;
+    enum { THREADS = 4 };
+    char list[4096] = "";
+    pthread_t threads[THREADS];
+    static reading readings[THREADS];
+    for (size_t i = 0; i < N_FIXTURES; i++) {
+        size_t n = strlen(list);
+        (void)snprintf(list + n, sizeof list - n, "%s\n", fixtures[i]);
+    }
+    char *folder = new_folder();
+    for (size_t i = 0; i < N_FIXTURES; i++) {
+        char name[100];
+        (void)snprintf(name, sizeof name, "images/%s", fixtures[i]);
+        copy_file(folder, fixtures[i], fixture_path(name));
+    }
+    write_text(folder, "list.txt", list);
+    bw_dataset *dataset = NULL;
+    CHECK_OK(bw_dataset_open(&dataset, in(folder, "list.txt"), BW_SPLIT_ANY, NULL));
+    assert_int_equal(bw_dataset_size(dataset), N_FIXTURES);
+    for (int t = 0; t < THREADS; t++) {
+        readings[t].dataset = dataset;
+        assert_int_equal(pthread_create(&threads[t], NULL, read_all, &readings[t]), 0);
+    }
+    for (int t = 0; t < THREADS; t++)
+        assert_int_equal(pthread_join(threads[t], NULL), 0);
+    for (int t = 0; t < THREADS; t++) {
+        assert_true(readings[t].ok);
+        assert_memory_equal(readings[t].sums, readings[0].sums, sizeof readings[0].sums);
+    }
+    bw_dataset_free(dataset);
+    remove_folder(folder);
 }
 
 static void one_buffer_serves_images_of_any_size(void **state)
@@ -243,6 +303,7 @@ int main(void)
         cmocka_unit_test(a_size_the_file_cannot_hold_is_refused_before_memory_is_taken),
         cmocka_unit_test(a_size_past_the_limit_is_refused),
         cmocka_unit_test(exif_reader_stays_inside_its_bytes),
+        cmocka_unit_test(threads_that_read_at_once_get_the_same_pixels),
         cmocka_unit_test(one_buffer_serves_images_of_any_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,6 +92,27 @@ static void hidden_and_other_files_and_empty_folders_are_passed_over(void **stat
     expect_images(d, "class-folders", "cat/1.png 0");
 }
 
+static void keep_line(void *user, bw_log_level level, const char *line)
+{
+    if (level == BW_LOG_WARN) (void)snprintf(user, 200, "%s", line);
+}
+
+static void images_of_other_kinds_are_left_out_with_a_warning(void **state)
+{
+    (void)state;
+    char line[200] = "";
+    bw_set_log(keep_line, line);
+    add("cat/1.png");
+    add("cat/notes.txt");
+    expect_images(open_tree(BW_SPLIT_TRAIN, NULL), "class-folders", "cat/1.png 0");
+    assert_string_equal(line, "");
+    add("cat/2.TIFF");
+    add("cat/3.bmp");
+    expect_images(open_tree(BW_SPLIT_TRAIN, NULL), "class-folders", "cat/1.png 0");
+    bw_set_log(NULL, NULL);
+    assert_non_null(strstr(line, ": 2 images are left out"));
+}
+
 static void train_and_val_are_splits(void **state)
 {
     (void)state;
@@ -200,6 +221,7 @@ int main(void)
         TEST(folders_of_folders_mean_no_labels),
         TEST(forced_format_drops_the_labels),
         TEST(hidden_and_other_files_and_empty_folders_are_passed_over),
+        TEST(images_of_other_kinds_are_left_out_with_a_warning),
         TEST(train_and_val_are_splits),
         TEST(test_folder_is_the_test_split_without_val),
         TEST(train_may_be_a_class_among_others),
