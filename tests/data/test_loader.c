@@ -205,6 +205,43 @@ static void views_are_the_augmentations_keyed_by_seed_epoch_image_and_view(void 
     drop(r);
 }
 
+static void probe_batch_is_a_bilinear_crop_and_flip_and_centre_batch_the_evaluation_transform(void **state)
+{
+    (void)state;
+    const memory_source good = { 0 };
+    const bw_dataset dataset = { .store = &memory_store, .source = (void *)(uintptr_t)&good, .size = SIZE };
+    const bw_view_config view = { .crop_scale = { 0.08, 1.0 },
+                                  .crop_ratio = { 0.75, 4.0 / 3.0 },
+                                  .interpolation = BW_INTERPOLATION_BILINEAR,
+                                  .flip_prob = 0.5 };
+    bw_loader_config c = config_of(BW_LOADER_PROBE);
+    c.end_step = 1;
+    record *probe = run(&good, &c);
+    c.mode = BW_LOADER_CENTER;
+    record *center = run(&good, &c);
+    bw_image image = { 0 };
+    bw_augment_work work = { 0 };
+    uint8_t bytes[SAMPLE];
+    float want[SAMPLE];
+    for (int64_t i = 0; i < BATCH; i++) {
+        CHECK_OK(bw_dataset_read(&dataset, probe->index[i], &image));
+        bw_rng rng = bw__rng(77, BW_RNG_AUGMENT, 0, (uint64_t)probe->index[i], 0);
+        bw_augment_params params;
+        bw__augment_draw(&params, &view, image.height, image.width, &rng);
+        CHECK_OK(bw__augment_apply(bytes, PIXELS, &image, &params, &view, &work));
+        bw__normalise(want, bytes, PIXELS * PIXELS, PAPER.mean, PAPER.std);
+        assert_memory_equal(probe->images + i * SAMPLE, want, sizeof want);
+        CHECK_OK(bw_dataset_read(&dataset, i, &image));
+        CHECK_OK(bw__eval_transform(bytes, PIXELS, &image, false, &work));
+        bw__normalise(want, bytes, PIXELS * PIXELS, PAPER.mean, PAPER.std);
+        assert_memory_equal(center->images + i * SAMPLE, want, sizeof want);
+    }
+    bw_image_clear(&image);
+    bw__augment_work_clear(&work);
+    drop(probe);
+    drop(center);
+}
+
 static void a_later_start_gives_the_same_batches_as_skipping(void **state)
 {
     (void)state;
@@ -536,6 +573,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_are_the_same_for_1_2_and_8_threads),
         cmocka_unit_test(views_are_the_augmentations_keyed_by_seed_epoch_image_and_view),
+        cmocka_unit_test(probe_batch_is_a_bilinear_crop_and_flip_and_centre_batch_the_evaluation_transform),
         cmocka_unit_test(a_later_start_gives_the_same_batches_as_skipping),
         cmocka_unit_test(views_drop_the_last_smaller_batch_and_the_probe_keeps_it),
         cmocka_unit_test(centre_gives_every_image_once_in_order_and_leaves_out_unreadable_ones),
