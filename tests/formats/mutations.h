@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Up to four changes: a byte replaced, a bit turned over, a piece copied elsewhere, a word put in, the end
- * cut off. */
+/* Up to four changes: a byte or digit replaced, a bit turned over, a piece copied elsewhere, a word put in,
+ * the end cut off. */
 static inline size_t mutate(uint8_t *data, size_t size, size_t room, const char *const *words,
                             uint32_t n_words, bw_rng *rng)
 {
@@ -17,7 +17,7 @@ static inline size_t mutate(uint8_t *data, size_t size, size_t room, const char 
         size_t at = bw__rng_u32(rng) % size, from = bw__rng_u32(rng) % size;
         size_t left = size - (at > from ? at : from), n = 1 + bw__rng_u32(rng) % left;
         const char *word = words[bw__rng_u32(rng) % n_words];
-        switch (bw__rng_u32(rng) % 6) {
+        switch (bw__rng_u32(rng) % 8) {
         case 0:
             data[at] = (uint8_t)bw__rng_u32(rng);
             break;
@@ -29,6 +29,12 @@ static inline size_t mutate(uint8_t *data, size_t size, size_t room, const char 
             break;
         case 3:
             size = at;
+            break;
+        case 4:
+        case 5: /* the next digit: text stays well-formed and means something else */
+            while (at < size && (data[at] < '0' || data[at] > '9'))
+                at++;
+            if (at < size) data[at] = (uint8_t)('0' + bw__rng_u32(rng) % 10);
             break;
         default:
             if (size + strlen(word) > room) break;

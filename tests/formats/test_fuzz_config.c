@@ -1,11 +1,18 @@
 #include "mutations.h"
 #include "../../fuzz/fuzz_config.c"
 
-static const char *const WORDS[] = {
-    "\n",  ": ", "- ", "[",   "]",      "{",  "}",  "auto",     "&a ",   "*a", "|",
-    "\"",  "'",  "#",  "---", "!!int ", "? ", "\t", "augment.", "1e308", "-1", "18446744073709551616",
-    "\xff"
-};
+static const char *const WORDS[] = { "\n",       ": ",
+                                     "- ",       "[",
+                                     "]",        "{",
+                                     "}",        "auto",
+                                     "&a ",      "*a",
+                                     "|",        "\"",
+                                     "'",        "#",
+                                     "---",      "!!int ",
+                                     "? ",       "\t",
+                                     "augment.", "1e308",
+                                     "-1",       "18446744073709551616",
+                                     "\xff",     ", 1, 1, 1, 1, 1, 1, 1, 1, 1" };
 
 static void damaged_configurations_do_no_harm(void **state)
 {
@@ -13,10 +20,13 @@ static void damaged_configurations_do_no_harm(void **state)
     bw_config config = bw_config_default();
     char *text;
     CHECK_OK(bw_config_to_yaml(&text, &config));
-    run_mutations(text, strlen(text), WORDS, sizeof WORDS / sizeof *WORDS, 1000);
+    run_mutations(text, strlen(text), WORDS, sizeof WORDS / sizeof *WORDS, 400);
     free(text);
-    const char small[] = "train.batch=64\nmodel: {width: 16}\naugment.crop_scale: [0.1, 1]\n";
-    run_mutations(small, strlen(small), WORDS, sizeof WORDS / sizeof *WORDS, 5000);
+    const char lines[] = "model: {width: 16}\naugment.crop_scale: [0.1, 1]\n"
+                         "projector.widths: [8, 16]\ntrain:\n  epochs: 7\n";
+    const char *const small[] = { "projector.widths=[8, 16, 24]", "train.batch=64", lines };
+    for (int i = 0; i < 3; i++)
+        run_mutations(small[i], strlen(small[i]), WORDS, sizeof WORDS / sizeof *WORDS, 1000);
 }
 
 int main(void)
