@@ -1,0 +1,41 @@
+/* Where layers run: oneDNN engine and stream, number of threads, and the arena for everything a step needs.
+ * Over a dry arena every layer takes its memory but computes nothing. */
+#ifndef BW_NN_EXEC_H
+#define BW_NN_EXEC_H
+#include "nn/arena.h"
+
+typedef struct bw_kernels bw_kernels; /* oneDNN's engine and stream; onednn.c */
+
+typedef struct bw_exec {
+    bw_arena arena;
+    bw_side side; /* where the running block keeps what it saves; scratch is taken here too */
+    int threads;
+    bw_kernels *kernels;
+} bw_exec;
+
+/* Sets the number of OpenMP threads of the calling thread, which must be the one that runs layers. */
+BW_MUST_CHECK
+bw_status bw__exec_create(bw_exec *out, int threads);
+void bw__exec_destroy(bw_exec *x);
+
+static inline bool bw__exec_is_dry(const bw_exec *x)
+{
+    return bw__arena_is_dry(&x->arena);
+}
+static inline float *bw__exec_take_f32(bw_exec *x, int64_t count)
+{
+    return bw__arena_take(&x->arena, x->side, (size_t)count * sizeof(float));
+}
+static inline size_t bw__exec_mark(const bw_exec *x)
+{
+    return bw__arena_mark(&x->arena, x->side);
+}
+static inline void bw__exec_release(bw_exec *x, size_t mark)
+{
+    bw__arena_release(&x->arena, x->side, mark);
+}
+/* Instruction set oneDNN uses on this processor, e.g. "AVX2". Borrowed. */
+const char *bw__exec_isa(void);
+/* Version of oneDNN, e.g. "2.6.3". Borrowed. */
+const char *bw__exec_library(void);
+#endif
