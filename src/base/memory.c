@@ -3,15 +3,21 @@
 #include <string.h>
 #include <sys/resource.h>
 
-bw_status bw__alloc(void **out, size_t bytes)
+bw_status bw__alloc_untouched(void **out, size_t bytes)
 {
     *out = NULL;
     void *p = NULL;
     if (bytes > SIZE_MAX / 2 || posix_memalign(&p, BW_ALIGN, bw__round_up(bytes ? bytes : 1)) != 0)
         return bw_fail(BW_ENOMEM, "out of memory: cannot allocate %zu bytes", bytes);
-    memset(p, 0, bytes);
     *out = p;
     return BW_OK;
+}
+
+bw_status bw__alloc(void **out, size_t bytes)
+{
+    bw_status st = bw__alloc_untouched(out, bytes);
+    if (st == BW_OK) memset(*out, 0, bytes);
+    return st;
 }
 
 bw_status bw__alloc_array(void **out, int64_t n, size_t size)

@@ -9,6 +9,8 @@
 /* 64-byte aligned and zeroed; the owner calls bw__free(). BW_ENOMEM names the size. */
 BW_MUST_CHECK
 bw_status bw__alloc(void **out, size_t bytes);
+/* The same without clearing: pages are not touched, so they cost nothing until used. */
+BW_MUST_CHECK bw_status bw__alloc_untouched(void **out, size_t bytes);
 void bw__free(void *p);
 BW_MUST_CHECK
 bw_status bw__strdup(char **out, const char *s);
