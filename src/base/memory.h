@@ -10,7 +10,8 @@
 BW_MUST_CHECK
 bw_status bw__alloc(void **out, size_t bytes);
 /* The same without clearing: pages are not touched, so they cost nothing until used. */
-BW_MUST_CHECK bw_status bw__alloc_untouched(void **out, size_t bytes);
+BW_MUST_CHECK
+bw_status bw__alloc_untouched(void **out, size_t bytes);
 void bw__free(void *p);
 BW_MUST_CHECK
 bw_status bw__strdup(char **out, const char *s);
