@@ -3,16 +3,19 @@
 #define BW_MODEL_NETWORK_INTERNAL_H
 #include "blockwise/network.h"
 #include "model/params.h"
+#include "model/resnet.h"
 
 struct bw_network {
     bw_config config; /* resolved */
     int blocks;
     bool has_heads;
     int64_t steps; /* optimiser steps these weights have seen in their run; written to files */
+    bw_block_spec spec[BW_MAX_BLOCKS];
     bw_params params[BW_MAX_BLOCKS];
 };
 
-/* The network of a resolved config with every value zero: nothing is drawn, for loading. */
+/* The network of a resolved config with every value zero: nothing is drawn, for loading. Momenta are not
+ * allocated. */
 BW_MUST_CHECK
 bw_status bw__network_build(bw_network **out, const bw_config *config, bool with_heads);
 #endif

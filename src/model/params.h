@@ -18,7 +18,7 @@ typedef enum bw_param_kind {
 } bw_param_kind;
 
 typedef struct bw_param {
-    char name[64]; /* trunk: torchvision's; head and projector: "blocks.K.head.conv.weight", K from 1 */
+    char name[96]; /* trunk: torchvision's; head and projector: "blocks.K.head.conv.weight", K from 1 */
     bw_part part;
     bw_param_kind kind;
     int ndim;

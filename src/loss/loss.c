@@ -1,0 +1,47 @@
+#include "loss/loss.h"
+#include "base/memory.h"
+#include <math.h>
+
+static const bw_loss_ops *const losses[] = {
+    [BW_LOSS_BARLOW_TWINS] = &bw__loss_barlow_twins,
+};
+
+struct bw_loss {
+    const bw_loss_ops *ops;
+    void *state;
+};
+
+bw_status bw__loss_create(bw_loss **out, bw_exec *x, const bw_loss_config *config, int64_t n, int64_t d)
+{
+    bw_status st = BW_OK;
+    bw_loss *loss = NULL;
+    *out = NULL;
+    BW_TRY(BW_ALLOC(&loss, 1));
+    loss->ops = losses[config->name];
+    BW_TRY(loss->ops->create(&loss->state, x, config, n, d));
+    *out = loss;
+    loss = NULL;
+out:
+    bw__loss_free(loss);
+    return st;
+}
+
+void bw__loss_free(bw_loss *loss)
+{
+    if (!loss) return;
+    if (loss->state) loss->ops->destroy(loss->state);
+    bw__free(loss);
+}
+
+bw_status bw__loss_run(bw_loss *loss, bw_exec *x, bw_loss_value *out, float *diff_z, const float *z)
+{
+    bw_status st = loss->ops->run(loss->state, x, out, diff_z, z);
+    if (st == BW_OK && !isfinite(out->total))
+        st = bw_fail(BW_ENONFINITE, "the %s loss is not finite (%g)", loss->ops->name, out->total);
+    return st;
+}
+
+int64_t bw__loss_flops(const bw_loss *loss)
+{
+    return loss->ops->flops(loss->state);
+}

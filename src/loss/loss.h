@@ -1,0 +1,38 @@
+/* A loss of two views' embeddings and its gradient. Adding one: a file with its bw_loss_ops, its name in
+ * bw_loss_name and the schema, one line in loss.c. */
+#ifndef BW_LOSS_LOSS_H
+#define BW_LOSS_LOSS_H
+#include "blockwise/config.h"
+#include "nn/exec.h"
+
+typedef struct bw_loss_value {
+    double total;             /* what is minimised */
+    double on_diag, off_diag; /* terms of Barlow Twins, unweighted and unscaled */
+} bw_loss_value;
+
+typedef struct bw_loss bw_loss;
+
+/* n: images of one view, >= 2; d: embedding size, >= 1. config is copied. */
+BW_MUST_CHECK
+bw_status bw__loss_create(bw_loss **out, bw_exec *x, const bw_loss_config *config, int64_t n, int64_t d);
+void bw__loss_free(bw_loss *loss);
+
+/* Value and gradient: z [2, n, d], both views; diff_z [2, n, d] overwritten, must not overlap z. The loss is
+ * one of the whole batch, so parameter gradients made from diff_z by several ranks are to be summed.
+ * BW_ENONFINITE: the loss is not finite; diff_z is undefined. */
+BW_MUST_CHECK
+bw_status bw__loss_run(bw_loss *loss, bw_exec *x, bw_loss_value *out, float *diff_z, const float *z);
+/* Floating point operations of its matrix products. */
+int64_t bw__loss_flops(const bw_loss *loss);
+
+/* What one loss provides. `state` is its own. */
+typedef struct bw_loss_ops {
+    const char *name;
+    bw_status (*create)(void **state, bw_exec *x, const bw_loss_config *config, int64_t n, int64_t d);
+    void (*destroy)(void *state);
+    bw_status (*run)(void *state, bw_exec *x, bw_loss_value *out, float *diff_z, const float *z);
+    int64_t (*flops)(const void *state);
+} bw_loss_ops;
+
+extern const bw_loss_ops bw__loss_barlow_twins;
+#endif

@@ -1,0 +1,67 @@
+#include "model/block.h"
+
+bw_status bw__block_create(bw_block *b, bw_exec *x, const bw_block_spec *spec, const bw_block_config *config,
+                           int views, int64_t n, int64_t h, int64_t w, bool training, bool with_head)
+{
+    bw_status st = BW_OK;
+    *b = (bw_block){ .spec = spec, .views = views, .n = views * n };
+    BW_TRY(bw__trunk_create(&b->trunk, x, spec, views, b->n, h, w, training));
+    b->out_count = b->n * b->trunk.out_h * b->trunk.out_w * spec->out_c;
+    if (with_head)
+        BW_TRY(bw__head_create(&b->head, x, spec, views, b->n, b->trunk.out_h, b->trunk.out_w, training));
+    if (training) BW_TRY(bw__projector_create(&b->projector, x, spec, views, b->n));
+    b->noise = (bw_noise){ .kind = training ? config->noise.kind : BW_NOISE_NONE,
+                           .sigma = config->noise.sigma,
+                           .views = views,
+                           .n = n,
+                           .positions = b->trunk.out_h * b->trunk.out_w,
+                           .c = spec->out_c };
+out:
+    if (st != BW_OK) bw__block_destroy(b);
+    return st;
+}
+
+void bw__block_destroy(bw_block *b)
+{
+    bw__trunk_destroy(&b->trunk);
+    bw__head_destroy(&b->head);
+    bw__projector_destroy(&b->projector);
+    *b = (bw_block){ 0 };
+}
+
+int64_t bw__block_flops(const bw_block *b)
+{
+    return bw__trunk_flops(&b->trunk, true) + bw__head_flops(&b->head, true) +
+           bw__projector_flops(&b->projector);
+}
+
+bw_status bw__block_forward(bw_block *b, const bw_run *run, float *out, float **z, const float *in)
+{
+    bw_status st = BW_OK;
+    bool noisy = b->noise.kind != BW_NOISE_NONE;
+    b->clean = noisy ? bw__exec_take_f32(run->x, b->out_count) : out;
+    BW_TRY(bw__trunk_forward(&b->trunk, run, b->clean, in));
+    if (noisy) bw__noise_forward(&b->noise, run->x, out, b->clean);
+    /* The gradient of `out` must outlive the expansion, so its room lies below it. */
+    b->diff = bw__exec_take_f32(run->x, b->trunk.max_count);
+    b->head_mark = bw__exec_mark(run->x);
+    b->h = bw__exec_take_f32(run->x, b->n * b->spec->head_dim);
+    BW_TRY(bw__head_forward(&b->head, run, b->h, out));
+    BW_TRY(bw__projector_forward(&b->projector, run, z, b->h));
+out:
+    return st;
+}
+
+bw_status bw__block_backward(bw_block *b, const bw_run *run, const float *diff_z, const float *in,
+                             const float *out)
+{
+    bw_status st = BW_OK;
+    float *diff_h = bw__exec_take_f32(run->x, b->n * b->spec->head_dim);
+    BW_TRY(bw__projector_backward(&b->projector, run, diff_h, diff_z, b->h));
+    BW_TRY(bw__head_backward(&b->head, run, b->diff, diff_h, out));
+    bw__exec_release(run->x, b->head_mark);
+    if (b->noise.kind != BW_NOISE_NONE) bw__noise_backward(&b->noise, run->x, b->diff, b->clean);
+    BW_TRY(bw__trunk_backward(&b->trunk, run, b->diff, in, b->clean));
+out:
+    return st;
+}

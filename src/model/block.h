@@ -1,0 +1,43 @@
+/* One block: trunk, noise, head and projector, at a fixed batch shape.
+ *
+ * Training runs both views as one batch [2, n, ...] with statistics per view: the same numbers as two passes,
+ * and the gradients of both views are summed by the kernels themselves. */
+#ifndef BW_MODEL_BLOCK_H
+#define BW_MODEL_BLOCK_H
+#include "model/head.h"
+#include "model/projector.h"
+#include "model/trunk.h"
+#include "nn/noise.h"
+
+typedef struct bw_block {
+    const bw_block_spec *spec; /* borrowed */
+    int views;
+    int64_t n; /* images of all views */
+    bw_trunk trunk;
+    bw_head head;
+    bw_projector projector;
+    bw_noise noise; /* kind, sigma and shape; eps is set by whoever trains */
+    int64_t out_count;
+    /* Of the running step, in the arena: output before noise, gradient of the output, pooled features. */
+    float *clean, *diff, *h;
+    size_t head_mark;
+} bw_block;
+
+/* n: images of one view. with_head: also head (both modes) and projector (training). */
+BW_MUST_CHECK
+bw_status bw__block_create(bw_block *block, bw_exec *x, const bw_block_spec *spec,
+                           const bw_block_config *config, int views, int64_t n, int64_t h, int64_t w,
+                           bool training, bool with_head);
+void bw__block_destroy(bw_block *block);
+/* Floating point operations of one step: convolutions and matrix products, forward and backward. */
+int64_t bw__block_flops(const bw_block *block);
+
+/* out: what head and next block see, noised in training. z [views, n, last width] lies in the arena.
+ * Everything saved stays taken on the run's side until the caller releases it. */
+BW_MUST_CHECK
+bw_status bw__block_forward(bw_block *block, const bw_run *run, float *out, float **z, const float *in);
+/* Gradients of all parameters of the block from diff_z. */
+BW_MUST_CHECK
+bw_status bw__block_backward(bw_block *block, const bw_run *run, const float *diff_z, const float *in,
+                             const float *out);
+#endif

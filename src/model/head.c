@@ -1,0 +1,73 @@
+#include "model/head.h"
+#include "nn/pool.h"
+
+bw_status bw__head_create(bw_head *hd, bw_exec *x, const bw_block_spec *spec, int views, int64_t n, int64_t h,
+                          int64_t w, bool training)
+{
+    const bw_layer_spec *s = &spec->expand;
+    unsigned backward = training ? BW_PASS_BACKWARD_DATA | BW_PASS_BACKWARD_WEIGHTS : 0u;
+    *hd = (bw_head){ .spec = spec, .n = n, .positions = h * w };
+    if (spec->pool != BW_POOL_CBE) return BW_OK;
+    bw_conv_shape shape = { .n = n,
+                            .h = h,
+                            .w = w,
+                            .ic = s->ic,
+                            .oc = s->oc,
+                            .kernel = s->kernel,
+                            .stride = s->stride,
+                            .pad = s->pad };
+    bw_status st = bw__conv_create(&hd->expand, x, &shape, BW_PASS_FORWARD | backward);
+    if (st == BW_OK) st = bw__bn_create(&hd->bn, views, n / views * h * w, s->oc);
+    if (st != BW_OK) bw__head_destroy(hd);
+    return st;
+}
+
+void bw__head_destroy(bw_head *hd)
+{
+    bw__conv_free(hd->expand);
+    bw__bn_destroy(&hd->bn);
+    *hd = (bw_head){ 0 };
+}
+
+int64_t bw__head_flops(const bw_head *hd, bool backward)
+{
+    return hd->expand ? bw__conv_flops(hd->expand) * (backward ? 3 : 1) : 0;
+}
+
+bw_status bw__head_forward(bw_head *hd, const bw_run *run, float *h, const float *in)
+{
+    bw_status st = BW_OK;
+    bw_exec *x = run->x;
+    const bw_layer_spec *s = &hd->spec->expand;
+    size_t mark = bw__exec_mark(x);
+    if (hd->spec->pool == BW_POOL_GSP) {
+        bw__gsp_forward(x, h, in, hd->n, hd->positions, hd->spec->out_c);
+        return BW_OK;
+    }
+    hd->y = bw__exec_take_f32(x, hd->n * hd->positions * s->oc);
+    BW_TRY(bw__conv_forward(hd->expand, x, hd->y, in, bw__run_value(run, s->weight)));
+    bw__run_bn_prepare(run, &hd->bn, hd->y, s->bn);
+    bw__bn_relu_pool_forward(&hd->bn, x, h, hd->y, hd->positions);
+out:
+    if (!run->training) bw__exec_release(x, mark);
+    return st;
+}
+
+bw_status bw__head_backward(bw_head *hd, const bw_run *run, float *diff_in, const float *diff_h,
+                            const float *in)
+{
+    bw_status st = BW_OK;
+    bw_exec *x = run->x;
+    const bw_layer_spec *s = &hd->spec->expand;
+    if (hd->spec->pool == BW_POOL_GSP) {
+        bw__gsp_backward(x, diff_in, diff_h, hd->n, hd->positions, hd->spec->out_c);
+        return BW_OK;
+    }
+    bw_bn_params p = bw__run_bn(run, s->bn);
+    bw__bn_relu_pool_backward(&hd->bn, x, hd->y, bw__run_grad(run, s->bn), bw__run_grad(run, s->bn + 1),
+                              diff_h, hd->y, &p, hd->positions);
+    BW_TRY(bw__conv_backward_weights(hd->expand, x, bw__run_grad(run, s->weight), in, hd->y));
+    BW_TRY(bw__conv_backward_data(hd->expand, x, diff_in, hd->y, bw__run_value(run, s->weight)));
+out:
+    return st;
+}

@@ -1,0 +1,31 @@
+/* The head of a block: pooled features h [n, head_dim] of its output.
+ *
+ *   cbe  conv-based expansion: 1x1 convolution to head_dim without bias, batch norm, ReLU, global spatial
+ * pooling gsp  global spatial pooling alone; head_dim is the block's own width */
+#ifndef BW_MODEL_HEAD_H
+#define BW_MODEL_HEAD_H
+#include "model/layer.h"
+#include "nn/conv.h"
+
+typedef struct bw_head {
+    const bw_block_spec *spec; /* borrowed */
+    int64_t n, positions;
+    bw_conv *expand;
+    bw_bn bn;
+    float *y; /* [n, positions, head_dim] of the running step, in the arena */
+} bw_head;
+
+BW_MUST_CHECK
+bw_status bw__head_create(bw_head *head, bw_exec *x, const bw_block_spec *spec, int views, int64_t n,
+                          int64_t h, int64_t w, bool training);
+void bw__head_destroy(bw_head *head);
+int64_t bw__head_flops(const bw_head *head, bool backward);
+
+/* h [n, head_dim]; in [n, positions, out_c]. In training the expansion stays taken. */
+BW_MUST_CHECK
+bw_status bw__head_forward(bw_head *head, const bw_run *run, float *h, const float *in);
+/* diff_in [n, positions, out_c] overwritten; the expansion's content is lost. */
+BW_MUST_CHECK
+bw_status bw__head_backward(bw_head *head, const bw_run *run, float *diff_in, const float *diff_h,
+                            const float *in);
+#endif

@@ -1,0 +1,73 @@
+#include "model/network_internal.h"
+#include "base/memory.h"
+#include "model/init.h"
+#include <math.h>
+
+bw_status bw__network_build(bw_network **out, const bw_config *config, bool with_heads)
+{
+    bw_status st = BW_OK;
+    bw_network *net = NULL;
+    *out = NULL;
+    if (config->threads < 1 || config->data.image_size < 1 || config->head.dim < 1 ||
+        isnan(config->optimizer.lr))
+        return bw_fail(BW_EINVAL, "the config is not resolved; call bw_config_resolve() first");
+    BW_TRY(BW_ALLOC(&net, 1));
+    net->config = *config;
+    net->has_heads = with_heads;
+    for (int k = 0; k < bw__resnet_blocks(config); k++) {
+        net->blocks = k + 1;
+        BW_TRY(bw__resnet_block(&net->spec[k], &net->params[k], config, k, with_heads));
+    }
+    *out = net;
+    net = NULL;
+out:
+    bw_network_free(net);
+    return st;
+}
+
+bw_status bw_network_create(bw_network **out, const bw_config *config)
+{
+    bw_status st = bw__network_build(out, config, true);
+    if (st != BW_OK) return st;
+    for (int k = 0; k < (*out)->blocks; k++)
+        bw__init_params(&(*out)->params[k], config->seed);
+    return BW_OK;
+}
+
+void bw_network_free(bw_network *net)
+{
+    if (!net) return;
+    for (int k = 0; k < net->blocks; k++)
+        bw__params_destroy(&net->params[k]);
+    bw__free(net);
+}
+
+int bw_network_blocks(const bw_network *net)
+{
+    return net->blocks;
+}
+
+bool bw_network_has_heads(const bw_network *net)
+{
+    return net->has_heads;
+}
+
+int64_t bw_network_feature_dim(const bw_network *net, int block, bw_feature feature)
+{
+    return feature == BW_FEATURE_HEAD ? net->spec[block].head_dim : net->spec[block].out_c;
+}
+
+const bw_config *bw_network_config(const bw_network *net)
+{
+    return &net->config;
+}
+
+int64_t bw_network_parameters(const bw_network *net, int block, bool with_head)
+{
+    const bw_params *ps = &net->params[block];
+    int64_t n = 0;
+    for (int i = 0; i < ps->n; i++)
+        if (bw__param_is_trained(&ps->items[i]) && (with_head || ps->items[i].part == BW_PART_TRUNK))
+            n += ps->items[i].count;
+    return n;
+}

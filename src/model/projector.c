@@ -1,0 +1,82 @@
+#include "model/projector.h"
+
+bw_status bw__projector_create(bw_projector *p, bw_exec *x, const bw_block_spec *spec, int views, int64_t n)
+{
+    bw_status st = BW_OK;
+    *p = (bw_projector){ .spec = spec, .n = n, .max_width = spec->head_dim };
+    for (int i = 0; i < spec->n_linear; i++) {
+        const bw_layer_spec *s = &spec->linear[i];
+        if (s->oc > p->max_width) p->max_width = s->oc;
+        BW_TRY(bw__matmul_create(&p->forward[i], x, n, s->oc, s->ic, false, true));
+        BW_TRY(bw__matmul_create(&p->backward_data[i], x, n, s->ic, s->oc, false, false));
+        BW_TRY(bw__matmul_create(&p->backward_weights[i], x, s->oc, s->ic, n, true, false));
+        if (s->bn != BW_NO_BN) BW_TRY(bw__bn_create(&p->bn[i], views, n / views, s->oc));
+    }
+out:
+    if (st != BW_OK) bw__projector_destroy(p);
+    return st;
+}
+
+void bw__projector_destroy(bw_projector *p)
+{
+    for (int i = 0; i < BW_MAX_PROJECTOR; i++) {
+        bw__matmul_free(p->forward[i]);
+        bw__matmul_free(p->backward_data[i]);
+        bw__matmul_free(p->backward_weights[i]);
+        bw__bn_destroy(&p->bn[i]);
+    }
+    *p = (bw_projector){ 0 };
+}
+
+int64_t bw__projector_flops(const bw_projector *p)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < p->spec->n_linear; i++)
+        sum += 3 * bw__matmul_flops(p->forward[i]);
+    return sum;
+}
+
+bw_status bw__projector_forward(bw_projector *p, const bw_run *run, float **z, const float *h)
+{
+    bw_status st = BW_OK;
+    int last = p->spec->n_linear - 1;
+    const float *src = h;
+    for (int i = 0; i <= last; i++) {
+        const bw_layer_spec *s = &p->spec->linear[i];
+        p->y[i] = bw__exec_take_f32(run->x, p->n * s->oc);
+        BW_TRY(bw__matmul_run(p->forward[i], run->x, p->y[i], src, bw__run_value(run, s->weight)));
+        if (i == last) break;
+        p->a[i] = bw__exec_take_f32(run->x, p->n * s->oc);
+        bw__run_bn_prepare(run, &p->bn[i], p->y[i], s->bn);
+        bw__bn_relu_forward(&p->bn[i], run->x, p->a[i], p->y[i]);
+        src = p->a[i];
+    }
+    *z = p->y[last];
+out:
+    return st;
+}
+
+bw_status bw__projector_backward(bw_projector *p, const bw_run *run, float *diff_h, const float *diff_z,
+                                 const float *h)
+{
+    bw_status st = BW_OK;
+    bw_exec *x = run->x;
+    size_t mark = bw__exec_mark(x);
+    float *buffer[2] = { bw__exec_take_f32(x, p->n * p->max_width),
+                         bw__exec_take_f32(x, p->n * p->max_width) };
+    const float *diff = diff_z;
+    for (int i = p->spec->n_linear - 1; i >= 0; i--) {
+        const bw_layer_spec *s = &p->spec->linear[i];
+        float *diff_in = i == 0 ? diff_h : buffer[i % 2];
+        const float *src = i == 0 ? h : p->a[i - 1];
+        BW_TRY(bw__matmul_run(p->backward_weights[i], x, bw__run_grad(run, s->weight), diff, src));
+        BW_TRY(bw__matmul_run(p->backward_data[i], x, diff_in, diff, bw__run_value(run, s->weight)));
+        if (i > 0)
+            bw__run_bn_backward(run, &p->bn[i - 1], diff_in, diff_in, p->y[i - 1], p->spec->linear[i - 1].bn,
+                                true);
+        diff = diff_in;
+    }
+out:
+    bw__exec_release(x, mark);
+    return st;
+}

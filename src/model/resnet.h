@@ -1,0 +1,54 @@
+/* ResNet-18/34/50/101 (He et al. 2016, the torchvision arrangement: stride on the 3x3 of a bottleneck) cut
+ * into blocks, each with its head and projector: which layers there are and where their parameters lie. */
+#ifndef BW_MODEL_RESNET_H
+#define BW_MODEL_RESNET_H
+#include "blockwise/config.h"
+#include "model/params.h"
+
+#define BW_STAGES    4
+#define BW_MAX_UNITS 33
+#define BW_NO_BN     (-1)
+
+/* A convolution or linear layer and the batch norm behind it; numbers are indices of bw_params.items. */
+typedef struct bw_layer_spec {
+    int64_t ic, oc;
+    int kernel, stride, pad; /* 1, 1, 0 for a linear layer */
+    int weight;
+    int bn; /* item of the batch norm's weight; bias, running mean and variance follow it.
+               BW_NO_BN: none */
+} bw_layer_spec;
+
+typedef struct bw_unit_spec {
+    int stage;   /* 0..3: layer1..layer4 */
+    int n_convs; /* 2: basic, 3: bottleneck */
+    bw_layer_spec conv[3];
+    bool has_downsample;
+    bw_layer_spec downsample;
+} bw_unit_spec;
+
+typedef struct bw_block_spec {
+    bool has_stem;
+    bool max_pool;
+    bw_layer_spec stem;
+    int n_units;
+    bw_unit_spec unit[BW_MAX_UNITS];
+    int64_t in_c, out_c;
+    bw_pool pool;
+    bw_layer_spec expand; /* of head.pool cbe */
+    int64_t head_dim;     /* width of the head's pooled output */
+    int n_linear;
+    bw_layer_spec linear[BW_MAX_PROJECTOR];
+} bw_block_spec;
+
+/* Number of blocks of a resolved config: 4, or 1 end to end. */
+int bw__resnet_blocks(const bw_config *config);
+/* Channels of stage `stage`'s output. */
+int64_t bw__resnet_stage_channels(const bw_config *config, int stage);
+
+/* Describes block `k` and lists its parameters, in torchvision's order of the state dict, with zeroed values;
+ * momenta are not allocated. */
+BW_MUST_CHECK
+bw_status bw__resnet_block(bw_block_spec *spec, bw_params *params, const bw_config *config, int k,
+                           bool with_head);
+void bw__params_destroy(bw_params *params);
+#endif

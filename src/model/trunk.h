@@ -1,0 +1,34 @@
+/* The trunk of one block: the stem where the block is the first, and its residual units. */
+#ifndef BW_MODEL_TRUNK_H
+#define BW_MODEL_TRUNK_H
+#include "model/unit.h"
+
+typedef struct bw_trunk {
+    const bw_block_spec *spec; /* borrowed */
+    int views;
+    int64_t n, in_h, in_w, out_h, out_w; /* n: images of all views */
+    int64_t stem_h, stem_w;              /* of the stem convolution's output */
+    bw_conv *stem;
+    bw_bn stem_bn;
+    bw_unit unit[BW_MAX_UNITS];
+    int64_t max_count; /* floats of the largest tensor */
+    /* Of the running step, in the arena: */
+    float *stem_y, *stem_out, *unit_out[BW_MAX_UNITS];
+    uint8_t *stem_where;
+} bw_trunk;
+
+BW_MUST_CHECK
+bw_status bw__trunk_create(bw_trunk *trunk, bw_exec *x, const bw_block_spec *spec, int views, int64_t n,
+                           int64_t h, int64_t w, bool training);
+void bw__trunk_destroy(bw_trunk *trunk);
+int64_t bw__trunk_flops(const bw_trunk *trunk, bool backward);
+
+/* out [n, out_h, out_w, out_c], in [n, in_h, in_w, in_c]. In training, saved tensors stay taken. */
+BW_MUST_CHECK
+bw_status bw__trunk_forward(bw_trunk *trunk, const bw_run *run, float *out, const float *in);
+/* diff: gradient of out, room for max_count floats; its content is lost. Gradients of parameters go to run.
+ */
+BW_MUST_CHECK
+bw_status bw__trunk_backward(bw_trunk *trunk, const bw_run *run, float *diff, const float *in,
+                             const float *out);
+#endif
