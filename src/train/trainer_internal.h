@@ -1,8 +1,38 @@
-/* What checkpoints need of a trainer. Everything else that defines the state of a run is in the network
- * (values, momenta, running statistics) and in the config (seed): random numbers have no state. */
+/* Inside of bw_trainer, for checkpoints and tests. What defines the state of a run is in the network (values,
+ * momenta, running statistics) and in the config (seed): random numbers have no state. */
 #ifndef BW_TRAIN_TRAINER_INTERNAL_H
 #define BW_TRAIN_TRAINER_INTERNAL_H
 #include "blockwise/trainer.h"
+#include "loss/loss.h"
+#include "model/block.h"
+#include "train/schedule.h"
+
+typedef struct bw_trained_block bw_trained_block;
+
+struct bw_trainer {
+    bw_network *network; /* borrowed */
+    bw_exec exec;
+    int64_t steps_per_epoch, steps_done, steps_total;
+    float *grads; /* one buffer, as large as the largest block's trained parameters */
+    struct bw_trained_block {
+        bw_block block;
+        bw_loss *loss;
+        bw_schedule schedule;
+        bw_optimizer_config optimizer;
+        /* Of the running step: */
+        bw_side side;
+        const float *in;
+        float *out, *z, *diff_z;
+        const bw_trainer *trainer; /* for the noise source */
+        int index;
+    } blocks[BW_MAX_BLOCKS];
+    /* Hooks of tests; all NULL or false in use. */
+    bool all_forwards_first; /* the authors' order: nothing is released before the last block's forward */
+    void (*on_grads)(void *user, int block, const float *grads); /* before each update */
+    void (*on_forward)(void *user, int block); /* after each forward; tensors in blocks[block] */
+    void *user;
+    bool no_update;
+};
 
 /* Continue as if `steps` steps had been done. */
 void bw__trainer_set_steps_done(bw_trainer *trainer, int64_t steps);

@@ -1,0 +1,231 @@
+#include "train/trainer_internal.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/rng.h"
+#include "model/network_internal.h"
+#include "train/health.h"
+#include "train/optimizer.h"
+#include <math.h>
+
+/* eps of one sample of one block: keyed by step, sample within the batch, block and view, so that any number of
+ * threads or ranks draws the same noise, and the backward pass can draw it again. */
+static void draw_eps(const void *user, float *eps, int64_t n, int64_t count)
+{
+    const bw_trained_block *b = user;
+    int64_t per_view = b->block.noise.n;
+    uint32_t view = (uint32_t)(n / per_view);
+    bw_rng r = bw__rng(b->trainer->network->config.seed, BW_RNG_NOISE, (uint64_t)b->trainer->steps_done,
+                       (uint64_t)(n % per_view), (uint32_t)b->index * BW_VIEWS + view);
+    bw__rng_normal_f32(&r, eps, count);
+}
+
+static bw_run block_run(bw_trainer *t, int k)
+{
+    return (bw_run){.x = &t->exec, .params = &t->network->params[k], .grads = t->grads, .training = true};
+}
+
+/* Forward of block k on the side its input lies on; the output goes to the other side. */
+static bw_status forward_block(bw_trainer *t, int k, const float *in, bw_side side)
+{
+    bw_status st = BW_OK;
+    bw_trained_block *b = &t->blocks[k];
+    bw_run run = block_run(t, k);
+    b->side = side;
+    b->in = in;
+    t->exec.side = side;
+    b->out = bw__arena_take(&t->exec.arena, side == BW_LOW ? BW_HIGH : BW_LOW,
+                            (size_t)b->block.out_count * sizeof(float));
+    BW_TRY(bw__block_forward(&b->block, &run, b->out, &b->z, in));
+    if (!bw__exec_is_dry(&t->exec)) t->network->params[k].batches_tracked += BW_VIEWS;
+    if (t->on_forward) t->on_forward(t->user, k);
+out:
+    return st;
+}
+
+static bw_status measure_health(bw_trainer *t, bw_step *out, int k)
+{
+    bw_health h;
+    const bw_block_spec *s = t->blocks[k].block.spec;
+    bw_status st = bw__health(&h, t->blocks[k].z, t->blocks[k].block.noise.n, s->linear[s->n_linear - 1].oc);
+    if (st != BW_OK) return st;
+    out->embedding_std[k] = h.embedding_std;
+    out->effective_rank[k] = h.effective_rank;
+    return BW_OK;
+}
+
+/* Loss, backward and update of block k. */
+static bw_status learn_block(bw_trainer *t, bw_step *out, int k)
+{
+    bw_status st = BW_OK;
+    bw_trained_block *b = &t->blocks[k];
+    bw_params *params = &t->network->params[k];
+    bw_run run = block_run(t, k);
+    bw_loss_value loss = {0};
+    bool dry = bw__exec_is_dry(&t->exec);
+    t->exec.side = b->side;
+    b->diff_z = bw__exec_take_f32(&t->exec, b->block.n * b->block.spec->linear[b->block.spec->n_linear - 1].oc);
+    BW_TRY(bw__loss_run(b->loss, &t->exec, &loss, b->diff_z, b->z));
+    if (out->has_health && !dry) BW_TRY(measure_health(t, out, k));
+    BW_TRY(bw__block_backward(&b->block, &run, b->diff_z, b->in, b->out));
+    out->loss[k] = loss.total;
+    out->on_diag[k] = loss.on_diag;
+    out->off_diag[k] = loss.off_diag;
+    if (dry) goto out;
+    out->grad_norm[k] = bw__norm(t->grads, params->trained, t->exec.threads);
+    if (!isfinite(out->grad_norm[k])) BW_TRY(bw_fail(BW_ENONFINITE, "the gradient is not finite"));
+    if (t->on_grads) t->on_grads(t->user, k, t->grads);
+    if (!t->no_update)
+        bw__optimizer_update(params, t->grads, bw__schedule_lr(&b->schedule, t->steps_done), &b->optimizer,
+                             t->exec.threads);
+out:
+    if (st == BW_ENONFINITE)
+        return bw_fail_prefix(st, "training diverged at step %lld, block %d", (long long)t->steps_done + 1, k + 1);
+    return st;
+}
+
+static void release_side(bw_trainer *t, bw_side side)
+{
+    bw__arena_release(&t->exec.arena, side, 0);
+}
+
+/* One step over whatever arena the trainer has. Blocks work on alternate sides: a block's input lies at the
+ * bottom of its side with everything it saves above, its output on the other side. */
+static bw_status step_blocks(bw_trainer *t, bw_step *out, const float *views)
+{
+    bw_status st = BW_OK;
+    const float *in = views;
+    int blocks = t->network->blocks;
+    for (int k = 0; k < blocks; k++) {
+        bw_side side = k % 2 ? BW_HIGH : BW_LOW;
+        BW_TRY(forward_block(t, k, in, side));
+        if (!t->all_forwards_first) {
+            BW_TRY(learn_block(t, out, k));
+            release_side(t, side);
+        }
+        in = t->blocks[k].out;
+    }
+    for (int k = 0; k < blocks && t->all_forwards_first; k++)
+        BW_TRY(learn_block(t, out, k));
+out:
+    release_side(t, BW_LOW);
+    release_side(t, BW_HIGH);
+    return st;
+}
+
+/* Sizes the arena by a step over a dry one. */
+static bw_status size_arena(bw_trainer *t)
+{
+    bw_status st = BW_OK;
+    bw_step ignored = {0};
+    bw__arena_destroy(&t->exec.arena);
+    t->exec.arena = bw__arena_dry();
+    BW_TRY(step_blocks(t, &ignored, NULL));
+    BW_TRY(bw__arena_create(&t->exec.arena, t->exec.arena.peak));
+out:
+    return st;
+}
+
+static bw_status create_block(bw_trainer *t, int k, int64_t *h, int64_t *w)
+{
+    bw_status st = BW_OK;
+    bw_trained_block *b = &t->blocks[k];
+    bw_network *net = t->network;
+    bw_block_config config = bw_config_block(&net->config, k);
+    const bw_block_spec *spec = &net->spec[k];
+    b->trainer = t;
+    b->index = k;
+    BW_TRY(bw__block_create(&b->block, &t->exec, spec, &config, BW_VIEWS, net->config.train.batch, *h, *w, true, true));
+    b->block.noise.eps = draw_eps;
+    b->block.noise.user = b;
+    b->optimizer = config.optimizer;
+    b->schedule = bw__schedule(&net->config, &config.optimizer, t->steps_per_epoch);
+    BW_TRY(bw__loss_create(&b->loss, &t->exec, &config.loss, net->config.train.batch, spec->linear[spec->n_linear - 1].oc));
+    if (!net->params[k].momenta) BW_TRY(BW_ALLOC(&net->params[k].momenta, net->params[k].trained));
+    *h = b->block.trunk.out_h;
+    *w = b->block.trunk.out_w;
+out:
+    return st;
+}
+
+bw_status bw_trainer_create(bw_trainer **out, bw_network *network, int64_t steps_per_epoch)
+{
+    bw_status st = BW_OK;
+    bw_trainer *t = NULL;
+    int64_t h = network->config.data.image_size, w = h, largest = 0;
+    *out = NULL;
+    if (!network->has_heads) return bw_fail(BW_EINVAL, "the network has no heads, which training needs");
+    if (steps_per_epoch < 1) return bw_fail(BW_EINVAL, "an epoch needs at least one step");
+    BW_TRY(BW_ALLOC(&t, 1));
+    t->network = network;
+    t->steps_per_epoch = steps_per_epoch;
+    t->steps_total = bw__schedule_total_steps(&network->config, steps_per_epoch);
+    BW_TRY(bw__exec_create(&t->exec, network->config.threads));
+    for (int k = 0; k < network->blocks; k++) {
+        BW_TRY(create_block(t, k, &h, &w));
+        if (network->params[k].trained > largest) largest = network->params[k].trained;
+    }
+    BW_TRY(BW_ALLOC(&t->grads, largest));
+    BW_TRY(size_arena(t));
+    *out = t;
+    t = NULL;
+out:
+    bw_trainer_free(t);
+    return st;
+}
+
+void bw_trainer_free(bw_trainer *t)
+{
+    if (!t) return;
+    for (int k = 0; t->network && k < t->network->blocks; k++) {
+        bw__block_destroy(&t->blocks[k].block);
+        bw__loss_free(t->blocks[k].loss);
+    }
+    bw__exec_destroy(&t->exec);
+    bw__free(t->grads);
+    bw__free(t);
+}
+
+bw_status bw_trainer_step(bw_trainer *t, bw_step *out, const float *views)
+{
+    const bw_config *c = &t->network->config;
+    double start = bw__now_s();
+    *out = (bw_step){.step = t->steps_done + 1,
+                     .epoch = t->steps_done / t->steps_per_epoch,
+                     .blocks = t->network->blocks,
+                     .lr = bw__schedule_lr(&t->blocks[0].schedule, t->steps_done),
+                     .has_health = c->health.every > 0 && (t->steps_done + 1) % c->health.every == 0};
+    bw_status st = step_blocks(t, out, views);
+    if (st != BW_OK) return st;
+    t->steps_done++;
+    out->samples_per_s = (double)c->train.batch / (bw__now_s() - start);
+    out->peak_rss_mb = (double)bw__peak_rss_bytes() / 1e6;
+    return BW_OK;
+}
+
+int64_t bw_trainer_steps_done(const bw_trainer *t)
+{
+    return t->steps_done;
+}
+
+int64_t bw_trainer_steps_total(const bw_trainer *t)
+{
+    return t->steps_total;
+}
+
+void bw__trainer_set_steps_done(bw_trainer *t, int64_t steps)
+{
+    t->steps_done = steps;
+}
+
+int64_t bw_trainer_flops(const bw_trainer *t)
+{
+    int64_t sum = 0;
+    for (int k = 0; k < t->network->blocks; k++)
+        sum += bw__block_flops(&t->blocks[k].block) + bw__loss_flops(t->blocks[k].loss);
+    return sum;
+}
+
+int64_t bw_trainer_arena_bytes(const bw_trainer *t)
+{
+    return (int64_t)t->exec.arena.size;
+}
