@@ -13,15 +13,15 @@ struct bw_extractor {
 };
 
 /* Features of block k from its input; its output goes to the other side of the arena. */
-static bw_status extract_block(bw_extractor *e, int k, float **out, float *head, float *trunk, const float *in,
-                               int64_t n)
+static bw_status extract_block(bw_extractor *e, int k, float **out, float *head, float *trunk,
+                               const float *in, int64_t n)
 {
     bw_status st = BW_OK;
     bw_exec *x = &e->exec;
     bw_block *b = &e->blocks[k];
     const bw_block_spec *s = b->spec;
     int64_t positions = b->trunk.out_h * b->trunk.out_w;
-    bw_run run = {.x = x, .params = &e->network->params[k], .training = false};
+    bw_run run = { .x = x, .params = &e->network->params[k], .training = false };
     x->side = k % 2 ? BW_HIGH : BW_LOW;
     *out = bw__arena_take(&x->arena, k % 2 ? BW_LOW : BW_HIGH, (size_t)b->out_count * sizeof(float));
     BW_TRY(bw__trunk_forward(&b->trunk, &run, *out, in));
@@ -34,18 +34,20 @@ static bw_status extract_block(bw_extractor *e, int k, float **out, float *head,
     if (trunk) memcpy(trunk, g, (size_t)(n * s->out_c) * sizeof *g);
     for (int64_t i = 0; i < n * s->out_c; i++)
         if (!isfinite(g[i]))
-            BW_TRY(bw_fail(BW_ENONFINITE, "block %d: a feature is not finite; the weights are damaged or diverged",
-                           k + 1));
+            BW_TRY(bw_fail(BW_ENONFINITE,
+                           "block %d: a feature is not finite; the weights are damaged or diverged", k + 1));
 out:
     bw__arena_release(&x->arena, x->side, 0);
     return st;
 }
 
-static bw_status extract(bw_extractor *e, float *const *head, float *const *trunk, const float *images, int64_t n)
+static bw_status extract(bw_extractor *e, float *const *head, float *const *trunk, const float *images,
+                         int64_t n)
 {
     bw_status st = BW_OK;
     const float *in = images;
-    int64_t count = e->batch * e->image_size * e->image_size * 3, given = n * e->image_size * e->image_size * 3;
+    int64_t count = e->batch * e->image_size * e->image_size * 3,
+            given = n * e->image_size * e->image_size * 3;
     float *padded = bw__arena_take(&e->exec.arena, BW_LOW, (size_t)count * sizeof *padded);
     if (n < e->batch && !bw__exec_is_dry(&e->exec)) {
         memcpy(padded, images, (size_t)given * sizeof *padded);
@@ -63,7 +65,8 @@ out:
     return st;
 }
 
-bw_status bw_extractor_create(bw_extractor **out, const bw_network *network, int64_t batch, int64_t image_size)
+bw_status bw_extractor_create(bw_extractor **out, const bw_network *network, int64_t batch,
+                              int64_t image_size)
 {
     bw_status st = BW_OK;
     bw_extractor *e = NULL;
@@ -80,7 +83,8 @@ bw_status bw_extractor_create(bw_extractor **out, const bw_network *network, int
     for (int k = 0; k < network->blocks; k++) {
         bw_block_config config = bw_config_block(&network->config, k);
         bool head = network->has_heads || network->spec[k].pool == BW_POOL_GSP;
-        BW_TRY(bw__block_create(&e->blocks[k], &e->exec, &network->spec[k], &config, 1, batch, h, w, false, head));
+        BW_TRY(bw__block_create(&e->blocks[k], &e->exec, &network->spec[k], &config, 1, batch, h, w, false,
+                                head));
         h = e->blocks[k].trunk.out_h;
         w = e->blocks[k].trunk.out_w;
     }
@@ -102,13 +106,17 @@ void bw_extractor_free(bw_extractor *e)
     bw__free(e);
 }
 
-bw_status bw_extractor_run(bw_extractor *e, float *const *head, float *const *trunk, const float *images, int64_t n)
+bw_status bw_extractor_run(bw_extractor *e, float *const *head, float *const *trunk, const float *images,
+                           int64_t n)
 {
     if (n < 1 || n > e->batch)
-        return bw_fail(BW_EINVAL, "%lld images for an extractor of batch %lld", (long long)n, (long long)e->batch);
+        return bw_fail(BW_EINVAL, "%lld images for an extractor of batch %lld", (long long)n,
+                       (long long)e->batch);
     for (int k = 0; head && k < e->network->blocks; k++)
         if (head[k] && !e->network->has_heads && e->network->spec[k].pool != BW_POOL_GSP)
-            return bw_fail(BW_EINVAL, "block %d has no head weights (heads.safetensors was not beside the trunk); "
-                                      "ask for the trunk feature", k + 1);
+            return bw_fail(BW_EINVAL,
+                           "block %d has no head weights (heads.safetensors was not beside the trunk); "
+                           "ask for the trunk feature",
+                           k + 1);
     return extract(e, head, trunk, images, n);
 }

@@ -7,7 +7,7 @@
 bw_status bw_bench_matmul(double *gflops, int64_t m, int64_t n, int64_t k, int repeats, int threads)
 {
     bw_status st = BW_OK;
-    bw_exec x = {0};
+    bw_exec x = { 0 };
     bw_matmul *mm = NULL;
     float *a = NULL, *b = NULL, *c = NULL;
     double best = 0.0;

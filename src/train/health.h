@@ -5,12 +5,13 @@
 #include <stdint.h>
 
 typedef struct bw_health {
-    double embedding_std;  /* mean over dimensions of the std over the batch of z / |z|, times sqrt(d): about 1 for
-                              spread embeddings, 0 for collapsed ones (Chen & He 2021, sec. 4.1) */
+    double embedding_std; /* mean over dimensions of the std over the batch of z / |z|, times sqrt(d): about 1
+                             for spread embeddings, 0 for collapsed ones (Chen & He 2021, sec. 4.1) */
     double effective_rank; /* RankMe (Garrido et al. 2023, eq. 1): exp of the entropy of the normalised
                               singular values of z */
 } bw_health;
 
 /* z [n, d]; at most the first 512 rows are used. */
-BW_MUST_CHECK bw_status bw__health(bw_health *out, const float *z, int64_t n, int64_t d);
+BW_MUST_CHECK
+bw_status bw__health(bw_health *out, const float *z, int64_t n, int64_t d);
 #endif

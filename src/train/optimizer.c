@@ -8,7 +8,7 @@
 BW_CLONES static double square_sum(const float *v, int64_t n)
 {
     /* Eight partial sums, so that the additions can run side by side. */
-    double s[8] = {0};
+    double s[8] = { 0 };
     int64_t i = 0;
     for (; i + 8 <= n; i += 8)
         for (int j = 0; j < 8; j++)
@@ -21,7 +21,7 @@ BW_CLONES static double square_sum(const float *v, int64_t n)
 /* Of a + factor b, with b NULL for a alone. */
 BW_CLONES static double square_sum_axpy(const float *a, const float *b, float factor, int64_t n)
 {
-    double s[8] = {0};
+    double s[8] = { 0 };
     int64_t i = 0;
     for (; i + 8 <= n; i += 8)
         for (int j = 0; j < 8; j++) {
@@ -61,7 +61,8 @@ typedef struct rule {
     float trust, decay, momentum, lr;
 } rule;
 
-BW_CLONES static void update_range(float *restrict w, float *restrict m, const float *restrict g, rule r, int64_t n)
+BW_CLONES static void update_range(float *restrict w, float *restrict m, const float *restrict g, rule r,
+                                   int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
         m[i] = r.momentum * m[i] + r.trust * (g[i] + r.decay * w[i]);
@@ -69,10 +70,12 @@ BW_CLONES static void update_range(float *restrict w, float *restrict m, const f
     }
 }
 
-static rule tensor_rule(const bw_param *p, const float *w, const float *g, double lr, const bw_optimizer_config *c,
-                        int threads)
+static rule tensor_rule(const bw_param *p, const float *w, const float *g, double lr,
+                        const bw_optimizer_config *c, int threads)
 {
-    rule r = {.trust = 1.0f, .decay = (float)c->weight_decay, .momentum = (float)c->momentum, .lr = (float)lr};
+    rule r = {
+        .trust = 1.0f, .decay = (float)c->weight_decay, .momentum = (float)c->momentum, .lr = (float)lr
+    };
     if (c->name == BW_OPTIMIZER_SGD) return r;
     if (p->ndim == 1) {
         r.decay = 0.0f;

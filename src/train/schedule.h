@@ -10,7 +10,8 @@ typedef struct bw_schedule {
 } bw_schedule;
 
 /* Warm-up takes optimizer.warmup_epochs, but never more than a tenth of the run. */
-bw_schedule bw__schedule(const bw_config *config, const bw_optimizer_config *optimizer, int64_t steps_per_epoch);
+bw_schedule bw__schedule(const bw_config *config, const bw_optimizer_config *optimizer,
+                         int64_t steps_per_epoch);
 /* Number of steps of the whole run: train.epochs, or train.steps where that is less and not -1. */
 int64_t bw__schedule_total_steps(const bw_config *config, int64_t steps_per_epoch);
 /* For step `step`, from 0. */

@@ -7,8 +7,8 @@
 #include "train/optimizer.h"
 #include <math.h>
 
-/* eps of one sample of one block: keyed by step, sample within the batch, block and view, so that any number of
- * threads or ranks draws the same noise, and the backward pass can draw it again. */
+/* eps of one sample of one block: keyed by step, sample within the batch, block and view, so that any number
+ * of threads or ranks draws the same noise, and the backward pass can draw it again. */
 static void draw_eps(const void *user, float *eps, int64_t n, int64_t count)
 {
     const bw_trained_block *b = user;
@@ -21,7 +21,7 @@ static void draw_eps(const void *user, float *eps, int64_t n, int64_t count)
 
 static bw_run block_run(bw_trainer *t, int k)
 {
-    return (bw_run){.x = &t->exec, .params = &t->network->params[k], .grads = t->grads, .training = true};
+    return (bw_run){ .x = &t->exec, .params = &t->network->params[k], .grads = t->grads, .training = true };
 }
 
 /* Forward of block k on the side its input lies on; the output goes to the other side. */
@@ -60,10 +60,11 @@ static bw_status learn_block(bw_trainer *t, bw_step *out, int k)
     bw_trained_block *b = &t->blocks[k];
     bw_params *params = &t->network->params[k];
     bw_run run = block_run(t, k);
-    bw_loss_value loss = {0};
+    bw_loss_value loss = { 0 };
     bool dry = bw__exec_is_dry(&t->exec);
     t->exec.side = b->side;
-    b->diff_z = bw__exec_take_f32(&t->exec, b->block.n * b->block.spec->linear[b->block.spec->n_linear - 1].oc);
+    b->diff_z =
+        bw__exec_take_f32(&t->exec, b->block.n * b->block.spec->linear[b->block.spec->n_linear - 1].oc);
     BW_TRY(bw__loss_run(b->loss, &t->exec, &loss, b->diff_z, b->z));
     if (out->has_health && !dry) BW_TRY(measure_health(t, out, k));
     BW_TRY(bw__block_backward(&b->block, &run, b->diff_z, b->in, b->out));
@@ -79,7 +80,8 @@ static bw_status learn_block(bw_trainer *t, bw_step *out, int k)
                              t->exec.threads);
 out:
     if (st == BW_ENONFINITE)
-        return bw_fail_prefix(st, "training diverged at step %lld, block %d", (long long)t->steps_done + 1, k + 1);
+        return bw_fail_prefix(st, "training diverged at step %lld, block %d", (long long)t->steps_done + 1,
+                              k + 1);
     return st;
 }
 
@@ -116,7 +118,7 @@ out:
 static bw_status size_arena(bw_trainer *t)
 {
     bw_status st = BW_OK;
-    bw_step ignored = {0};
+    bw_step ignored = { 0 };
     bw__arena_destroy(&t->exec.arena);
     t->exec.arena = bw__arena_dry();
     BW_TRY(step_blocks(t, &ignored, NULL));
@@ -134,12 +136,14 @@ static bw_status create_block(bw_trainer *t, int k, int64_t *h, int64_t *w)
     const bw_block_spec *spec = &net->spec[k];
     b->trainer = t;
     b->index = k;
-    BW_TRY(bw__block_create(&b->block, &t->exec, spec, &config, BW_VIEWS, net->config.train.batch, *h, *w, true, true));
+    BW_TRY(bw__block_create(&b->block, &t->exec, spec, &config, BW_VIEWS, net->config.train.batch, *h, *w,
+                            true, true));
     b->block.noise.eps = draw_eps;
     b->block.noise.user = b;
     b->optimizer = config.optimizer;
     b->schedule = bw__schedule(&net->config, &config.optimizer, t->steps_per_epoch);
-    BW_TRY(bw__loss_create(&b->loss, &t->exec, &config.loss, net->config.train.batch, spec->linear[spec->n_linear - 1].oc));
+    BW_TRY(bw__loss_create(&b->loss, &t->exec, &config.loss, net->config.train.batch,
+                           spec->linear[spec->n_linear - 1].oc));
     if (!net->params[k].momenta) BW_TRY(BW_ALLOC(&net->params[k].momenta, net->params[k].trained));
     *h = b->block.trunk.out_h;
     *w = b->block.trunk.out_w;
@@ -189,11 +193,11 @@ bw_status bw_trainer_step(bw_trainer *t, bw_step *out, const float *views)
 {
     const bw_config *c = &t->network->config;
     double start = bw__now_s();
-    *out = (bw_step){.step = t->steps_done + 1,
-                     .epoch = t->steps_done / t->steps_per_epoch,
-                     .blocks = t->network->blocks,
-                     .lr = bw__schedule_lr(&t->blocks[0].schedule, t->steps_done),
-                     .has_health = c->health.every > 0 && (t->steps_done + 1) % c->health.every == 0};
+    *out = (bw_step){ .step = t->steps_done + 1,
+                      .epoch = t->steps_done / t->steps_per_epoch,
+                      .blocks = t->network->blocks,
+                      .lr = bw__schedule_lr(&t->blocks[0].schedule, t->steps_done),
+                      .has_health = c->health.every > 0 && (t->steps_done + 1) % c->health.every == 0 };
     bw_status st = step_blocks(t, out, views);
     if (st != BW_OK) return st;
     t->steps_done++;
