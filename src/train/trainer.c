@@ -106,7 +106,7 @@ static bw_status step_blocks(bw_trainer *t, bw_step *out, const float *views)
         }
         in = t->blocks[k].out;
     }
-    for (int k = 0; k < blocks && t->all_forwards_first; k++)
+    for (int k = blocks - 1; k >= 0 && t->all_forwards_first; k--)
         BW_TRY(learn_block(t, out, k));
 out:
     release_side(t, BW_LOW);
