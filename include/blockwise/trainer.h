@@ -47,11 +47,13 @@ BW_API int64_t bw_trainer_flops(const bw_trainer *trainer);
 /** Bytes of activations, gradients of activations and scratch that a step needs at most: the arena's size. */
 BW_API int64_t bw_trainer_arena_bytes(const bw_trainer *trainer);
 
-/** Times the matrix product [m, k] x [k, n] of the compute library: the best rate of `repeats` runs, GFLOP/s. */
-BW_API BW_MUST_CHECK bw_status bw_bench_matmul(double *gflops, int64_t m, int64_t n, int64_t k, int repeats,
-                                               int threads);
+/** Times the matrix product [m, k] x [k, n] of the compute library: the best rate of `repeats` runs, GFLOP/s.
+ */
+BW_API BW_MUST_CHECK
+bw_status bw_bench_matmul(double *gflops, int64_t m, int64_t n, int64_t k, int repeats, int threads);
 
-/** Instruction set the compute library uses here ("AVX2"), and its name and version ("oneDNN 2.6.3"). Borrowed. */
+/** Instruction set the compute library uses here ("AVX2"), and its name and version ("oneDNN 2.6.3").
+ * Borrowed. */
 BW_API const char *bw_compute_isa(void);
 BW_API const char *bw_compute_library(void);
 
