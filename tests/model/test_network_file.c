@@ -1,0 +1,526 @@
+/* Files of weights: torchvision's names and shapes out, and in again; and every way a file can be wrong. */
+#include "check.h"
+#include "base/memory.h"
+#include "formats/file.h"
+#include "formats/safetensors.h"
+#include "model/network_internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_TENSORS = 700 };
+
+static char folder[4200], log_text[4096];
+
+static void keep_log(void *user, bw_log_level level, const char *line)
+{
+    (void)user;
+    if (level == BW_LOG_WARN) (void)snprintf(log_text, sizeof log_text, "%s", line);
+}
+
+static int fresh_folder(void **state)
+{
+    (void)state;
+    (void)snprintf(folder, sizeof folder, "%s", temp_folder());
+    log_text[0] = '\0';
+    bw_set_log(keep_log, NULL);
+    return 0;
+}
+
+/* Path in the test's folder; four may be in use at once. */
+static const char *in_folder(const char *name)
+{
+    static char paths[4][4400];
+    static int next;
+    char *path = paths[next++ % 4];
+    (void)snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+    return path;
+}
+
+static bw_config small_config(const char *arch, const char *stem)
+{
+    char text[400];
+    bw_config c = bw_config_default();
+    (void)snprintf(text, sizeof text,
+                   "model: {arch: %s, stem: %s, width: 8}\nprojector: {widths: [12, 10]}\n"
+                   "train: {batch: 6}\nthreads: 1\n",
+                   arch, stem);
+    CHECK_OK(bw_config_load(&c, text, strlen(text), "test"));
+    CHECK_OK(bw_config_resolve(&c));
+    return c;
+}
+
+/* A network in which no two values are alike, so that a swap cannot pass. */
+static bw_network *make(const char *arch, const char *stem)
+{
+    bw_network *net = NULL;
+    bw_config c = small_config(arch, stem);
+    CHECK_OK(bw_network_create(&net, &c));
+    float next = 1.0f;
+    for (int k = 0; k < net->blocks; k++) {
+        for (int64_t i = 0; i < net->params[k].total; i++, next += 1.0f)
+            net->params[k].values[i] = next / 1024.0f;
+        net->params[k].batches_tracked = 34;
+    }
+    net->steps = 17;
+    return net;
+}
+
+static void save_both(const bw_network *net)
+{
+    CHECK_OK(bw_network_save(net, in_folder("model.safetensors"), in_folder("heads.safetensors")));
+}
+
+/* Tensors of a file that a test changes before writing them again. */
+typedef struct edited {
+    bw_st_file *file;
+    bw_st_tensor tensors[MAX_TENSORS];
+    int64_t n;
+} edited;
+
+static void edit(edited *e, const char *path)
+{
+    CHECK_OK(bw__st_open(&e->file, path));
+    e->n = bw__st_count(e->file);
+    assert_true(e->n < MAX_TENSORS - 2);
+    for (int64_t i = 0; i < e->n; i++)
+        e->tensors[i] = *bw__st_at(e->file, i);
+}
+
+static bw_st_tensor *tensor(edited *e, const char *name)
+{
+    for (int64_t i = 0; i < e->n; i++)
+        if (strcmp(e->tensors[i].name, name) == 0) return &e->tensors[i];
+    fail_msg("%s is not in the file", name);
+    return NULL;
+}
+
+static void drop(edited *e, const char *name)
+{
+    bw_st_tensor *t = tensor(e, name);
+    memmove(t, t + 1, (size_t)(&e->tensors[--e->n] - t) * sizeof *t);
+}
+
+/* Writes it under `path` without metadata, as other programs do. */
+static void write_bare(edited *e, const char *path)
+{
+    CHECK_OK(bw__st_write(path, e->tensors, e->n, NULL, 0));
+    bw__st_close(e->file);
+}
+
+static void assert_same_values(const bw_network *a, const bw_network *b, bw_part last)
+{
+    assert_int_equal(a->blocks, b->blocks);
+    for (int k = 0; k < a->blocks; k++) {
+        for (int i = 0; i < a->params[k].n; i++) {
+            const bw_param *p = &a->params[k].items[i], *q = NULL;
+            if (p->part > last) continue;
+            for (int j = 0; j < b->params[k].n; j++)
+                if (strcmp(b->params[k].items[j].name, p->name) == 0) q = &b->params[k].items[j];
+            assert_non_null(q);
+            assert_int_equal(p->count, q->count);
+            assert_memory_equal(a->params[k].values + p->offset, b->params[k].values + q->offset,
+                                (size_t)p->count * sizeof(float));
+        }
+        assert_int_equal(a->params[k].batches_tracked, b->params[k].batches_tracked);
+    }
+}
+
+static void assert_error(bw_status got, bw_status want, const char *first, const char *second,
+                         const char *third)
+{
+    const char *parts[] = { first, second, third };
+    assert_int_equal(got, want);
+    for (int i = 0; i < 3; i++)
+        if (!strstr(bw_last_error(), parts[i])) fail_msg("no '%s' in: %s", parts[i], bw_last_error());
+}
+
+/* --- writing --- */
+
+/* torchvision's own list, of width 64; a network of width 8 has an eighth of every number of channels. */
+static void compare_with_torchvision(const char *arch)
+{
+    char name[64], line[256], list_name[64];
+    bw_st_file *file = NULL;
+    int64_t i = 0;
+    bw_network *net = make(arch, "imagenet");
+    save_both(net);
+    bw_network_free(net);
+    CHECK_OK(bw__st_open(&file, in_folder("model.safetensors")));
+    (void)snprintf(list_name, sizeof list_name, "state_dict/%s.txt", arch);
+    FILE *list = fopen(fixture_path(list_name), "r");
+    assert_non_null(list);
+    while (fgets(line, sizeof line, list)) {
+        int used = 0;
+        assert_int_equal(sscanf(line, "%63s%n", name, &used), 1);
+        if (strncmp(name, "fc.", 3) == 0) continue;
+        assert_true(i < bw__st_count(file));
+        const bw_st_tensor *t = bw__st_at(file, i++);
+        assert_string_equal(t->name, name);
+        char *rest = line + used;
+        for (int d = 0; d < t->ndim; d++) {
+            int64_t want = strtoll(rest, &rest, 10);
+            bool channels = d < 2 && want != 3;
+            assert_int_equal(t->shape[d] * (channels ? 8 : 1), want);
+        }
+        assert_int_equal(strtoll(rest, NULL, 10), 0);
+        assert_int_equal(t->dtype, strstr(name, "num_batches") ? BW_ST_I64 : BW_ST_F32);
+    }
+    assert_int_equal(fclose(list), 0);
+    assert_int_equal(i, bw__st_count(file));
+    bw__st_close(file);
+}
+
+static void trunk_has_torchvisions_names_shapes_and_order(void **state)
+{
+    (void)state;
+    compare_with_torchvision("resnet18");
+    compare_with_torchvision("resnet50");
+}
+
+static void trunk_says_what_it_is(void **state)
+{
+    (void)state;
+    bw_st_file *file = NULL;
+    bw_network *net = make("resnet34", "cifar");
+    save_both(net);
+    CHECK_OK(bw__st_open(&file, in_folder("model.safetensors")));
+    const char *pairs[][2] = {
+        { "format", "pt" },  { "arch", "resnet34" },      { "width", "8" },
+        { "stem", "cifar" }, { "cuts", "stages" },        { "order", "simultaneous" },
+        { "blocks", "4" },   { "image_size", "32" },      { "steps", "17" },
+        { "seed", "0" },     { "version", bw_version() }, { "mean", "[0.485, 0.456, 0.406]" }
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        const char *value = bw__st_metadata(file, pairs[i][0]);
+        assert_non_null(value);
+        assert_string_equal(value, pairs[i][1]);
+    }
+    assert_non_null(bw__st_metadata(file, "std"));
+    assert_non_null(bw__st_metadata(file, "config"));
+    bw__st_close(file);
+    bw_network_free(net);
+}
+
+static void same_network_same_bytes_whatever_the_threads(void **state)
+{
+    (void)state;
+    char *a[2], *b[2];
+    size_t na[2], nb[2];
+    const char *names[] = { "model.safetensors", "heads.safetensors" };
+    bw_network *net = make("resnet18", "cifar");
+    save_both(net);
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(bw__file_read(&a[i], &na[i], in_folder(names[i]), 1 << 27));
+    net->config.threads = 2;
+    net->config.data.threads = 7;
+    net->config.checkpoint.every = 3;
+    save_both(net);
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(bw__file_read(&b[i], &nb[i], in_folder(names[i]), 1 << 27));
+        assert_int_equal(na[i], nb[i]);
+        assert_memory_equal(a[i], b[i], na[i]);
+        bw__free(a[i]);
+        bw__free(b[i]);
+    }
+    bw_network_free(net);
+}
+
+static void an_unwritable_place_is_named(void **state)
+{
+    (void)state;
+    bw_network *net = make("resnet18", "cifar");
+    assert_error(bw_network_save(net, "/nowhere/model.safetensors", NULL), BW_EIO,
+                 "/nowhere/model.safetensors", "", "");
+    bw_network_free(net);
+}
+
+/* --- reading --- */
+
+static void what_was_saved_is_loaded_again(void **state)
+{
+    (void)state;
+    bw_network *net = make("resnet50", "cifar"), *got = NULL;
+    save_both(net);
+    /* By the run's folder and by the file. */
+    const char *paths[] = { folder, in_folder("model.safetensors") };
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(bw_network_load(&got, paths[i]));
+        assert_true(bw_network_has_heads(got));
+        assert_same_values(net, got, BW_PART_PROJECTOR);
+        assert_int_equal(got->steps, 17);
+        assert_int_equal(got->config.train.batch, 6);
+        CHECK_OK(bw_config_same_run(&net->config, &got->config));
+        bw_network_free(got);
+    }
+    bw_network_free(net);
+}
+
+static void a_network_trained_end_to_end_is_loaded_again(void **state)
+{
+    (void)state;
+    bw_config c = small_config("resnet18", "cifar");
+    bw_network *net = NULL, *got = NULL;
+    CHECK_OK(bw_config_set(&c, "train.order=end-to-end"));
+    CHECK_OK(bw_config_set(&c, "head.pool=gsp"));
+    CHECK_OK(bw_config_resolve(&c));
+    CHECK_OK(bw_network_create(&net, &c));
+    save_both(net);
+    CHECK_OK(bw_network_load(&got, folder));
+    assert_int_equal(got->blocks, 1);
+    assert_true(bw_network_has_heads(got));
+    assert_same_values(net, got, BW_PART_PROJECTOR);
+    bw_network_free(got);
+    bw_network_free(net);
+}
+
+static void a_bare_trunk_is_loaded_without_heads(void **state)
+{
+    (void)state;
+    bw_network *net = make("resnet18", "cifar"), *got = NULL;
+    CHECK_OK(bw_network_save(net, in_folder("model.safetensors"), NULL));
+    CHECK_OK(bw_network_load(&got, folder));
+    assert_false(bw_network_has_heads(got));
+    assert_same_values(got, net, BW_PART_TRUNK);
+    bw_network_free(got);
+    bw_network_free(net);
+}
+
+static void heads_of_another_network_are_left_out_with_a_warning(void **state)
+{
+    (void)state;
+    bw_network *net = make("resnet18", "cifar"), *other = make("resnet50", "cifar"), *got = NULL;
+    CHECK_OK(bw_network_save(other, in_folder("other.safetensors"), in_folder("heads.safetensors")));
+    CHECK_OK(bw_network_save(net, in_folder("model.safetensors"), NULL));
+    CHECK_OK(bw_network_load(&got, folder));
+    assert_false(bw_network_has_heads(got));
+    assert_non_null(strstr(log_text, "heads.safetensors"));
+    assert_same_values(got, net, BW_PART_TRUNK);
+    bw_network_free(got);
+    /* Damaged ones too. */
+    log_text[0] = '\0';
+    assert_int_equal(truncate(in_folder("heads.safetensors"), 100), 0);
+    CHECK_OK(bw_network_load(&got, folder));
+    assert_false(bw_network_has_heads(got));
+    assert_non_null(strstr(log_text, "heads.safetensors"));
+    bw_network_free(got);
+    bw_network_free(other);
+    bw_network_free(net);
+}
+
+static void architecture_is_found_from_names_and_shapes(void **state)
+{
+    (void)state;
+    static edited e;
+    const char *archs[] = { "resnet18", "resnet34", "resnet50", "resnet101" };
+    const char *stems[] = { "imagenet", "cifar" };
+    static const float classifier[3] = { 1, 2, 3 };
+    for (int a = 0; a < 4; a++) {
+        bw_network *net = make(archs[a], stems[a % 2]), *got = NULL;
+        CHECK_OK(bw_network_save(net, in_folder("saved.safetensors"), NULL));
+        edit(&e, in_folder("saved.safetensors"));
+        e.tensors[e.n++] = (bw_st_tensor){ "fc.bias", BW_ST_F32, 1, { 3 }, classifier, sizeof classifier };
+        write_bare(&e, in_folder("bare.safetensors"));
+        CHECK_OK(bw_network_load(&got, in_folder("bare.safetensors")));
+        assert_int_equal(got->config.model.arch, net->config.model.arch);
+        assert_int_equal(got->config.model.stem, net->config.model.stem);
+        assert_int_equal(got->config.model.width, 8);
+        assert_int_equal(got->config.data.image_size, a % 2 ? 32 : 224);
+        assert_same_values(got, net, BW_PART_TRUNK);
+        bw_network_free(got);
+        bw_network_free(net);
+    }
+}
+
+static void counters_may_be_missing(void **state)
+{
+    (void)state;
+    static edited e;
+    bw_network *net = make("resnet18", "cifar"), *got = NULL;
+    save_both(net);
+    edit(&e, in_folder("model.safetensors"));
+    for (int64_t i = e.n - 1; i >= 0; i--)
+        if (strstr(e.tensors[i].name, "num_batches_tracked")) drop(&e, e.tensors[i].name);
+    write_bare(&e, in_folder("old.safetensors"));
+    CHECK_OK(bw_network_load(&got, in_folder("old.safetensors")));
+    assert_int_equal(got->params[0].batches_tracked, 0);
+    bw_network_free(got);
+    bw_network_free(net);
+}
+
+/* --- what is wrong is named --- */
+
+static void a_wrong_shape_is_named_with_both(void **state)
+{
+    (void)state;
+    static edited e;
+    bw_network *net = make("resnet18", "cifar"), *got = NULL;
+    save_both(net);
+    edit(&e, in_folder("model.safetensors"));
+    bw_st_tensor *t = tensor(&e, "layer2.0.conv1.weight"); /* [16, 8, 3, 3] */
+    t->shape[0] = 8;
+    t->shape[1] = 16;
+    write_bare(&e, in_folder("wrong.safetensors"));
+    assert_error(bw_network_load(&got, in_folder("wrong.safetensors")), BW_ESHAPE, "layer2.0.conv1.weight",
+                 "[8, 16, 3, 3]", "[16, 8, 3, 3]");
+    assert_null(got);
+    bw_network_free(net);
+}
+
+static void a_missing_tensor_is_named(void **state)
+{
+    (void)state;
+    static edited e;
+    bw_network *net = make("resnet18", "cifar"), *got = NULL;
+    save_both(net);
+    edit(&e, in_folder("model.safetensors"));
+    drop(&e, "layer4.1.bn2.running_var");
+    write_bare(&e, in_folder("wrong.safetensors"));
+    assert_error(bw_network_load(&got, in_folder("wrong.safetensors")), BW_ESHAPE, "layer4.1.bn2.running_var",
+                 "missing", "[64]");
+    bw_network_free(net);
+}
+
+static void a_tensor_of_something_else_is_named(void **state)
+{
+    (void)state;
+    static edited e;
+    static const float extra[2] = { 1, 2 };
+    bw_network *net = make("resnet18", "cifar"), *got = NULL;
+    save_both(net);
+    edit(&e, in_folder("model.safetensors"));
+    e.tensors[e.n++] = (bw_st_tensor){ "layer1.0.se.weight", BW_ST_F32, 1, { 2 }, extra, sizeof extra };
+    write_bare(&e, in_folder("wrong.safetensors"));
+    assert_error(bw_network_load(&got, in_folder("wrong.safetensors")), BW_ESHAPE, "layer1.0.se.weight",
+                 "[2]", "not part of");
+    bw_network_free(net);
+}
+
+static void an_unknown_architecture_is_said(void **state)
+{
+    (void)state;
+    static edited e;
+    bw_network *net = make("resnet18", "cifar"), *got = NULL;
+    save_both(net);
+    edit(&e, in_folder("model.safetensors"));
+    drop(&e, "layer3.1.conv1.weight");
+    write_bare(&e, in_folder("wrong.safetensors"));
+    assert_error(bw_network_load(&got, in_folder("wrong.safetensors")), BW_ESHAPE, "2, 2, 1 and 2 basic",
+                 "resnet18", "wrong.safetensors");
+    edit(&e, in_folder("model.safetensors"));
+    drop(&e, "conv1.weight");
+    write_bare(&e, in_folder("wrong.safetensors"));
+    assert_error(bw_network_load(&got, in_folder("wrong.safetensors")), BW_ESHAPE, "conv1.weight", "missing",
+                 "");
+    bw_network_free(net);
+}
+
+static void what_is_missing_or_damaged_is_said(void **state)
+{
+    (void)state;
+    bw_network *net = make("resnet18", "cifar"), *got = NULL;
+    assert_error(bw_network_load(&got, in_folder("nothing")), BW_EDATA, "nothing", "No such file", "");
+    assert_error(bw_network_load(&got, folder), BW_EDATA, folder, "no model.safetensors", "--resume");
+    save_both(net);
+    assert_int_equal(truncate(in_folder("model.safetensors"), 5000), 0);
+    assert_error(bw_network_load(&got, folder), BW_EDATA, "model.safetensors", "", "");
+    assert_null(got);
+    bw_network_free(net);
+}
+
+/* --- starting from given weights --- */
+
+static void init_takes_trunk_and_matching_heads(void **state)
+{
+    (void)state;
+    bw_network *from = make("resnet18", "cifar"), *net = NULL;
+    bw_config c = small_config("resnet18", "cifar");
+    save_both(from);
+    CHECK_OK(bw_network_create(&net, &c));
+    CHECK_OK(bw_network_init_from(net, folder));
+    assert_same_values(from, net, BW_PART_PROJECTOR);
+    assert_int_equal(net->steps, 0);
+    bw_network_free(net);
+    bw_network_free(from);
+}
+
+static void init_keeps_own_heads_where_the_file_has_none(void **state)
+{
+    (void)state;
+    bw_network *from = make("resnet18", "cifar"), *net = NULL, *drawn = NULL;
+    bw_config c = small_config("resnet18", "cifar");
+    CHECK_OK(bw_network_save(from, in_folder("trunk.safetensors"), NULL));
+    CHECK_OK(bw_network_create(&net, &c));
+    CHECK_OK(bw_network_create(&drawn, &c));
+    CHECK_OK(bw_network_init_from(net, in_folder("trunk.safetensors")));
+    assert_same_values(from, net, BW_PART_TRUNK);
+    int heads = 0;
+    for (int i = 0; i < net->params[0].n; i++) {
+        const bw_param *p = &net->params[0].items[i];
+        if (p->part == BW_PART_TRUNK) continue;
+        heads++;
+        assert_memory_equal(net->params[0].values + p->offset, drawn->params[0].values + p->offset,
+                            (size_t)p->count * sizeof(float));
+    }
+    assert_true(heads > 0);
+    bw_network_free(net);
+    bw_network_free(drawn);
+    bw_network_free(from);
+}
+
+static void init_is_all_or_nothing(void **state)
+{
+    (void)state;
+    static edited e;
+    bw_network *from = make("resnet18", "cifar"), *net = NULL, *drawn = NULL;
+    bw_config c = small_config("resnet18", "cifar");
+    save_both(from);
+    edit(&e, in_folder("model.safetensors"));
+    drop(&e, "layer4.1.bn2.running_var"); /* nearly the last */
+    write_bare(&e, in_folder("wrong.safetensors"));
+    CHECK_OK(bw_network_create(&net, &c));
+    CHECK_OK(bw_network_create(&drawn, &c));
+    assert_int_equal(bw_network_init_from(net, in_folder("wrong.safetensors")), BW_ESHAPE);
+    assert_same_values(net, drawn, BW_PART_PROJECTOR);
+    bw_network_free(net);
+    bw_network_free(drawn);
+    bw_network_free(from);
+}
+
+static void init_with_another_architecture_is_refused(void **state)
+{
+    (void)state;
+    bw_network *from = make("resnet50", "cifar"), *net = make("resnet18", "cifar");
+    save_both(from);
+    assert_error(bw_network_init_from(net, folder), BW_ESHAPE, "layer1.0.conv1.weight", "[8, 8, 1, 1]",
+                 "[8, 8, 3, 3]");
+    bw_network_free(from);
+    bw_network_free(net);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(trunk_has_torchvisions_names_shapes_and_order, fresh_folder),
+        cmocka_unit_test_setup(trunk_says_what_it_is, fresh_folder),
+        cmocka_unit_test_setup(same_network_same_bytes_whatever_the_threads, fresh_folder),
+        cmocka_unit_test_setup(an_unwritable_place_is_named, fresh_folder),
+        cmocka_unit_test_setup(what_was_saved_is_loaded_again, fresh_folder),
+        cmocka_unit_test_setup(a_network_trained_end_to_end_is_loaded_again, fresh_folder),
+        cmocka_unit_test_setup(a_bare_trunk_is_loaded_without_heads, fresh_folder),
+        cmocka_unit_test_setup(heads_of_another_network_are_left_out_with_a_warning, fresh_folder),
+        cmocka_unit_test_setup(architecture_is_found_from_names_and_shapes, fresh_folder),
+        cmocka_unit_test_setup(counters_may_be_missing, fresh_folder),
+        cmocka_unit_test_setup(a_wrong_shape_is_named_with_both, fresh_folder),
+        cmocka_unit_test_setup(a_missing_tensor_is_named, fresh_folder),
+        cmocka_unit_test_setup(a_tensor_of_something_else_is_named, fresh_folder),
+        cmocka_unit_test_setup(an_unknown_architecture_is_said, fresh_folder),
+        cmocka_unit_test_setup(what_is_missing_or_damaged_is_said, fresh_folder),
+        cmocka_unit_test_setup(init_takes_trunk_and_matching_heads, fresh_folder),
+        cmocka_unit_test_setup(init_keeps_own_heads_where_the_file_has_none, fresh_folder),
+        cmocka_unit_test_setup(init_is_all_or_nothing, fresh_folder),
+        cmocka_unit_test_setup(init_with_another_architecture_is_refused, fresh_folder),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
