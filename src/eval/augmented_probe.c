@@ -11,8 +11,6 @@ static const double LR = 0.1, MOMENTUM = 0.9, WEIGHT_DECAY = 1e-6, INIT_STD = 0.
 typedef struct probes {
     const bw_dataset *dataset;
     const bw_target_list *targets;
-    bw_extractor *extractor;
-    int64_t extractor_batch;
     bw_feature_arrays arrays; /* of one batch */
     bw_linear *linear[2 * (BW_MAX_BLOCKS + 1)];
     int *label;    /* [BATCH] */
@@ -25,8 +23,7 @@ static bw_status probes_create(probes *p, const bw_network *network, const bw_im
                                const bw_probe_options *options, int threads)
 {
     bw_status st = BW_OK;
-    BW_TRY(bw__feature_arrays_create(&p->arrays, network, p->targets, BATCH));
-    BW_TRY(bw_extractor_create(&p->extractor, network, pass->batch, pass->image_size));
+    BW_TRY(bw__feature_arrays_create(&p->arrays, network, p->targets, pass, BATCH));
     BW_TRY(BW_ALLOC(&p->label, BATCH));
     BW_TRY(BW_ALLOC(&p->rows, BATCH));
     for (int t = 0; t < p->targets->n; t++) {
@@ -52,20 +49,15 @@ static void probes_clear(probes *p)
     for (int t = 0; t < p->targets->n; t++)
         bw__linear_free(p->linear[t]);
     bw__feature_arrays_clear(&p->arrays);
-    bw_extractor_free(p->extractor);
     bw__free(p->label);
     bw__free(p->rows);
 }
 
-static bw_status train_batch(probes *p, const bw_batch *batch, int64_t image_values, double lr_factor)
+static bw_status train_batch(probes *p, const bw_batch *batch, double lr_factor)
 {
     int64_t labelled = 0;
-    for (int64_t i = 0; i < batch->n; i += p->extractor_batch) {
-        int64_t n = batch->n - i < p->extractor_batch ? batch->n - i : p->extractor_batch;
-        bw_status st =
-            bw__feature_arrays_fill(&p->arrays, p->extractor, i, batch->images + i * image_values, n);
-        if (st != BW_OK) return st;
-    }
+    bw_status st = bw__feature_arrays_fill(&p->arrays, 0, batch->images, batch->n);
+    if (st != BW_OK) return st;
     for (int64_t i = 0; i < batch->n; i++) {
         p->label[i] = bw_dataset_label(p->dataset, batch->index[i]);
         if (p->label[i] < 0) continue;
@@ -87,7 +79,7 @@ static bw_status train_epochs(probes *p, const bw_image_pass *pass, const bw_dat
     bw_status st = BW_OK;
     bw_loader *loader = NULL;
     const bw_batch *batch = NULL;
-    int64_t used = bw__image_pass_size(pass, dataset), image_values = pass->image_size * pass->image_size * 3;
+    int64_t used = bw__image_pass_size(pass, dataset);
     bw_loader_config config = { .mode = BW_LOADER_PROBE,
                                 .image_size = pass->image_size,
                                 .keep_exact = pass->keep_exact,
@@ -103,7 +95,7 @@ static bw_status train_epochs(probes *p, const bw_image_pass *pass, const bw_dat
         double lr_factor = 0.5 * (1.0 + cos(acos(-1.0) * epoch / epochs));
         for (int64_t step = 0; step < per_epoch; step++) {
             BW_TRY(bw__loader_next(loader, &batch));
-            BW_TRY(train_batch(p, batch, image_values, lr_factor));
+            BW_TRY(train_batch(p, batch, lr_factor));
             BW_TRY(bw__progress(progress, (epoch + (double)(step + 1) / (double)per_epoch) / epochs));
         }
         if (!p->two_classes)
@@ -149,7 +141,7 @@ bw_status bw__augmented_probe(bw_probe_result *results, const bw_network *networ
     bw_image_pass pass =
         bw__image_pass_of(bw_network_config(network), options->max_images, options->seed, options->threads);
     bw_image_pass test_pass = pass;
-    probes p = { .dataset = train, .targets = targets, .extractor_batch = pass.batch, .first_label = -1 };
+    probes p = { .dataset = train, .targets = targets, .first_label = -1 };
 
     test_pass.max_images = 0;
     BW_TRY(probes_create(&p, network, &pass, options, options->threads));

@@ -42,10 +42,11 @@ static bw_status new_array(void **out, int64_t n, int64_t size)
 }
 
 bw_status bw__feature_arrays_create(bw_feature_arrays *arrays, const bw_network *network,
-                                    const bw_target_list *targets, int64_t room)
+                                    const bw_target_list *targets, const bw_image_pass *pass, int64_t room)
 {
     bw_status st = BW_OK;
-    *arrays = (bw_feature_arrays){ .network = network };
+    *arrays = (bw_feature_arrays){ .network = network, .batch = pass->batch, .image_size = pass->image_size };
+    BW_TRY(bw_extractor_create(&arrays->extractor, network, pass->batch, pass->image_size));
     for (int t = 0; t < targets->n; t++) {
         bw_target want = targets->item[t];
         int first = want.block < 0 ? 0 : want.block;
@@ -62,6 +63,7 @@ out:
 
 void bw__feature_arrays_clear(bw_feature_arrays *arrays)
 {
+    bw_extractor_free(arrays->extractor);
     for (int f = 0; f < 2; f++)
         for (int k = 0; k < BW_MAX_BLOCKS; k++)
             free(arrays->x[f][k]);
@@ -85,8 +87,7 @@ bw_columns bw__feature_columns(const bw_feature_arrays *arrays, bw_target target
         for (int k = 0; k < bw_network_blocks((arrays)->network); k++)                                       \
             if ((arrays)->x[f][k])
 
-bw_status bw__feature_arrays_fill(bw_feature_arrays *arrays, bw_extractor *extractor, int64_t row,
-                                  const float *images, int64_t n)
+static bw_status run(bw_feature_arrays *arrays, int64_t row, const float *images, int64_t n)
 {
     float *place[2][BW_MAX_BLOCKS] = { { NULL } };
     bool any[2] = { false, false };
@@ -95,8 +96,17 @@ bw_status bw__feature_arrays_fill(bw_feature_arrays *arrays, bw_extractor *extra
         place[f][k] = arrays->x[f][k] + row * bw_network_feature_dim(arrays->network, k, (bw_feature)f);
         any[f] = true;
     }
-    return bw_extractor_run(extractor, any[BW_FEATURE_HEAD] ? place[BW_FEATURE_HEAD] : NULL,
+    return bw_extractor_run(arrays->extractor, any[BW_FEATURE_HEAD] ? place[BW_FEATURE_HEAD] : NULL,
                             any[BW_FEATURE_TRUNK] ? place[BW_FEATURE_TRUNK] : NULL, images, n);
+}
+
+bw_status bw__feature_arrays_fill(bw_feature_arrays *arrays, int64_t row, const float *images, int64_t n)
+{
+    bw_status st = BW_OK;
+    int64_t values = arrays->image_size * arrays->image_size * 3;
+    for (int64_t i = 0; st == BW_OK && i < n; i += arrays->batch)
+        st = run(arrays, row + i, images + i * values, n - i < arrays->batch ? n - i : arrays->batch);
+    return st;
 }
 
 static void move_row(bw_feature_arrays *arrays, int64_t to, int64_t from)
@@ -113,7 +123,6 @@ static void move_row(bw_feature_arrays *arrays, int64_t to, int64_t from)
 typedef struct filling {
     bw_feature_set *set;
     const bw_dataset *dataset;
-    bw_extractor *extractor;
     bool labelled;
 } filling;
 
@@ -122,7 +131,7 @@ static bw_status take_batch(void *user, const bw_batch *batch)
     filling *f = user;
     bw_feature_set *set = f->set;
     int64_t row = set->n;
-    bw_status st = bw__feature_arrays_fill(&set->arrays, f->extractor, row, batch->images, batch->n);
+    bw_status st = bw__feature_arrays_fill(&set->arrays, row, batch->images, batch->n);
     if (st != BW_OK) return st;
     for (int64_t i = 0; i < batch->n; i++) {
         int label = bw_dataset_label(f->dataset, batch->index[i]);
@@ -147,14 +156,12 @@ bw_status bw__feature_set_fill(bw_feature_set *set, const bw_network *network, c
 
     BW_TRY(new_array((void **)&set->index, room, sizeof *set->index));
     BW_TRY(new_array((void **)&set->label, room, sizeof *set->label));
-    BW_TRY(bw__feature_arrays_create(&set->arrays, network, targets, room));
-    BW_TRY(bw_extractor_create(&f.extractor, network, pass->batch, pass->image_size));
+    BW_TRY(bw__feature_arrays_create(&set->arrays, network, targets, pass, room));
     BW_TRY(bw__image_pass(pass, dataset, take_batch, &f, progress));
     if (set->unlabelled > 0)
         bw_log(BW_LOG_WARN, "%" PRId64 " of %" PRId64 " images have no label and are left out",
                set->unlabelled, room);
 out:
-    bw_extractor_free(f.extractor);
     return st;
 }
 

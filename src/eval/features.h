@@ -21,22 +21,24 @@ BW_MUST_CHECK
 bw_status bw__targets(bw_target_list *out, const bw_network *network, int block, bool head, bool trunk,
                       bool concat);
 
-/* Places for features: x[feature][block] is [room, feature_dim] or NULL where it is not wanted. */
+/* Places for features, and what fills them: x[feature][block] is [room, feature_dim], or NULL where it is not
+ * wanted. */
 typedef struct bw_feature_arrays {
     const bw_network *network; /* borrowed */
+    bw_extractor *extractor;
+    int64_t batch, image_size; /* of the extractor */
     float *x[2][BW_MAX_BLOCKS];
 } bw_feature_arrays;
 
 BW_MUST_CHECK
 bw_status bw__feature_arrays_create(bw_feature_arrays *arrays, const bw_network *network,
-                                    const bw_target_list *targets, int64_t room);
+                                    const bw_target_list *targets, const bw_image_pass *pass, int64_t room);
 void bw__feature_arrays_clear(bw_feature_arrays *arrays);
 /* The columns of a target. */
 bw_columns bw__feature_columns(const bw_feature_arrays *arrays, bw_target target);
-/* Runs the network on n images and puts their features at rows [row, row + n). */
+/* Runs the network on n images, any number of them, and puts their features at rows [row, row + n). */
 BW_MUST_CHECK
-bw_status bw__feature_arrays_fill(bw_feature_arrays *arrays, bw_extractor *extractor, int64_t row,
-                                  const float *images, int64_t n);
+bw_status bw__feature_arrays_fill(bw_feature_arrays *arrays, int64_t row, const float *images, int64_t n);
 
 /* Features, labels and numbers of the images of a data set. All arrays come from malloc(). */
 typedef struct bw_feature_set {

@@ -10,9 +10,9 @@
  * depends on the number of threads. */
 enum { ROW_SLICE = 64, DIM_SLICE = 64 };
 enum { STEPS_PER_REPORT = 64 };
-/* Steps of fewer multiplications than this (about 50 microseconds) run in one thread: meeting at the end of
- * each half would cost more than sharing gains, many times more on a busy machine. */
-enum { LEAST_SHARED_WORK = 1 << 21, LEAST_SHARED_ROWS = 1 << 13 };
+/* Steps of fewer multiplications than this (some tenths of a millisecond) run in one thread: meeting at the
+ * end of each half would cost more than sharing gains, many times more on a busy machine. */
+enum { LEAST_SHARED_WORK = 1 << 23, LEAST_SHARED_ROWS = 1 << 13 };
 
 /* A column of ones stands beside the features, so that the biases are the last row of the weights. The
  * classifiers of all learning rates lie side by side: one product serves them all.

@@ -4,11 +4,94 @@
 #include "eval/cached_probe.h"
 #include "eval/features.h"
 #include "eval/splits.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 bw_probe_options bw_probe_options_default(void)
 {
     return (bw_probe_options){ .block = -1, .head = true, .protocol = BW_PROTOCOL_CACHED };
+}
+
+/* The fits of all targets, several at once: they share nothing but the images' features. */
+typedef struct cached_fits {
+    const bw_target_list *targets;
+    const bw_feature_set *train, *test;
+    const bw_probe_options *options;
+    int classes;
+    int64_t image_size;
+    bw_probe_result *results;
+    /* The rest is touched inside `omp critical` only. */
+    bw_progress_fn progress;
+    void *user;
+    double done[2 * (BW_MAX_BLOCKS + 1)]; /* share of each target */
+    bool stop;
+    bw_status status; /* of the first fit that failed, and its message, kept by the thread that met it */
+    char message[512];
+} cached_fits;
+
+typedef struct one_fit {
+    cached_fits *all;
+    int target;
+} one_fit;
+
+static int collect_progress(void *user, const char *what, double done)
+{
+    one_fit *fit = user;
+    cached_fits *all = fit->all;
+    int stop;
+#pragma omp critical(bw_probe_progress)
+    {
+        double sum = 0;
+        all->done[fit->target] = done;
+        for (int t = 0; t < all->targets->n; t++)
+            sum += all->done[t];
+        if (!all->stop && all->progress)
+            all->stop = all->progress(all->user, what, sum / all->targets->n) != 0;
+        stop = all->stop;
+    }
+    return stop;
+}
+
+static void fit_target(cached_fits *all, int t)
+{
+    one_fit fit = { all, t };
+    bw_progress p = { .fn = collect_progress, .user = &fit, .what = "linear probe" };
+    bw_cached_probe probe = { all->classes, all->options->epochs, all->options->seed, all->options->threads };
+    bw_columns a = bw__feature_columns(&all->train->arrays, all->targets->item[t]);
+    bw_columns b = bw__feature_columns(&all->test->arrays, all->targets->item[t]);
+    bw_selection train = { &a, all->train->label, NULL, all->train->n };
+    bw_selection test = { &b, all->test->label, NULL, all->test->n };
+    bw_probe_result *result = &all->results[t];
+    bw_cached_result r = { 0 };
+    bw_status st = bw__cached_probe(&r, &train, &test, &probe, &p);
+    if (st == BW_OK) {
+        result->top1 = r.top1;
+        result->top5 = r.top5;
+        result->lr = r.lr;
+        bw__cached_protocol(result->protocol, sizeof result->protocol, &r, all->image_size);
+        return;
+    }
+#pragma omp critical(bw_probe_progress)
+    {
+        if (all->status == BW_OK) {
+            all->status = st;
+            (void)snprintf(all->message, sizeof all->message, "%s", bw_last_error());
+        }
+        all->stop = true;
+    }
+}
+
+static bw_status fit_all(cached_fits *all)
+{
+    int n = all->targets->n, threads = all->options->threads;
+    /* Fits side by side never wait for each other; threads inside a fit meet at every step, which pays only
+     * where many of them would find nothing to do otherwise. The results are the same bits either way. */
+    bool side_by_side = n > 1 && threads <= 2 * n;
+    if (threads > n) threads = n;
+#pragma omp parallel for schedule(dynamic) num_threads(threads) if (side_by_side)
+    for (int t = 0; t < n; t++)
+        fit_target(all, t);
+    return all->status == BW_OK ? BW_OK : bw_fail(all->status, "%s", all->message);
 }
 
 static bw_status cached(bw_probe_result *results, const bw_network *network, const bw_target_list *targets,
@@ -20,27 +103,21 @@ static bw_status cached(bw_probe_result *results, const bw_network *network, con
     bw_progress p = { .fn = progress, .user = user, .what = "features of the training images" };
     bw_image_pass pass = bw__image_pass_of(bw_network_config(network), o->max_images, o->seed, o->threads);
     bw_image_pass test_pass = pass;
-    bw_cached_probe probe = { bw_dataset_classes(train), o->epochs, o->seed, o->threads };
+    cached_fits fits = { .targets = targets,
+                         .train = &train_set,
+                         .test = &test_set,
+                         .options = o,
+                         .classes = bw_dataset_classes(train),
+                         .image_size = pass.image_size,
+                         .results = results,
+                         .progress = progress,
+                         .user = user };
 
     test_pass.max_images = 0;
     BW_TRY(bw__feature_set_fill(&train_set, network, train, targets, &pass, true, &p));
     p.what = "features of the test images";
     BW_TRY(bw__feature_set_fill(&test_set, network, test, targets, &test_pass, true, &p));
-    p.what = "linear probe";
-    p.share = 1.0 / targets->n;
-    for (int t = 0; t < targets->n; t++) {
-        bw_columns a = bw__feature_columns(&train_set.arrays, targets->item[t]);
-        bw_columns b = bw__feature_columns(&test_set.arrays, targets->item[t]);
-        bw_selection of_train = { &a, train_set.label, NULL, train_set.n };
-        bw_selection of_test = { &b, test_set.label, NULL, test_set.n };
-        bw_cached_result r;
-        p.first = (double)t / targets->n;
-        BW_TRY(bw__cached_probe(&r, &of_train, &of_test, &probe, &p));
-        results[t].top1 = r.top1;
-        results[t].top5 = r.top5;
-        results[t].lr = r.lr;
-        bw__cached_protocol(results[t].protocol, sizeof results[t].protocol, &r, pass.image_size);
-    }
+    BW_TRY(fit_all(&fits));
 out:
     bw__feature_set_clear(&train_set);
     bw__feature_set_clear(&test_set);

@@ -111,7 +111,7 @@ static void weights_start_normal_and_biases_at_zero(void **state)
 
 /* Rows around class centres; features on very different scales, one of them constant. Enough of them that a
  * step of two classifiers is shared among threads. */
-enum { ROWS = 701, DIM = 900, CLASSES = 7 };
+enum { ROWS = 701, DIM = 1700, CLASSES = 7 };
 
 static void clusters(float *x, int *label, float spread)
 {
@@ -138,7 +138,7 @@ static void same_bits_for_any_number_of_threads_and_any_companions(void **state)
     bw_columns columns = { .parts = 1, .x = { x }, .dim = { DIM } };
     bw_selection all = { &columns, label, NULL, ROWS };
     for (int i = 0; i < 4; i++) {
-        bw_linear *l = new_linear(DIM, CLASSES, 300, i == 3 ? 3 : 2, lr, 0.9, 1e-6, 0, i == 3 ? 2 : i + 1);
+        bw_linear *l = new_linear(DIM, CLASSES, 400, i == 3 ? 3 : 2, lr, 0.9, 1e-6, 0, i == 3 ? 2 : i + 1);
         bw__linear_standardise(l, &all);
         CHECK_OK(bw__linear_fit(l, &all, 3, NULL));
         bw__linear_weights(w[i], l, 1);
