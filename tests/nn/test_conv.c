@@ -1,0 +1,152 @@
+#include "check.h"
+#include "nn/matmul.h"
+#include "nn/plain.h"
+#include "blockwise/status.h"
+#include <string.h>
+
+static bw_exec exec_with_arena(void)
+{
+    bw_exec x;
+    CHECK_OK(bw__exec_create(&x, 2));
+    CHECK_OK(bw__arena_create(&x.arena, (size_t)64 << 20));
+    return x;
+}
+
+/* Small integers: every product and sum is exact, so equality is exact. */
+static void check_shape(bw_conv_shape s)
+{
+    bw_exec x = exec_with_arena();
+    bw_conv *conv = NULL;
+    int64_t oh = bw__conv_out(s.h, s.kernel, s.stride, s.pad),
+            ow = bw__conv_out(s.w, s.kernel, s.stride, s.pad);
+    int64_t ns = s.n * s.h * s.w * s.ic, nw = s.oc * s.ic * s.kernel * s.kernel, nd = s.n * oh * ow * s.oc;
+    float *src = calloc((size_t)ns, 4), *w = calloc((size_t)nw, 4), *dst = calloc((size_t)nd, 4);
+    double *dsrc = calloc((size_t)ns, 8), *dw = calloc((size_t)nw, 8), *ddst = calloc((size_t)nd, 8);
+    double *got = calloc((size_t)(ns + nw + nd), 8), *want = calloc((size_t)(ns + nw + nd), 8);
+    CHECK_OK(
+        bw__conv_create(&conv, &x, &s, BW_PASS_FORWARD | BW_PASS_BACKWARD_DATA | BW_PASS_BACKWARD_WEIGHTS));
+    fill_integers(src, dsrc, ns, 1);
+    fill_integers(w, dw, nw, 2);
+
+    memset(dst, 0x7f, (size_t)nd * 4); /* outputs are overwritten, whatever was there */
+    CHECK_OK(bw__conv_forward(conv, &x, dst, src, w));
+    plain_conv(&s, PLAIN_FORWARD, dsrc, dw, want);
+    for (int64_t i = 0; i < nd; i++)
+        got[i] = (double)dst[i];
+    CHECK_CLOSE(got, want, (size_t)nd, 0, 0);
+
+    fill_integers(dst, ddst, nd, 3);
+    float *diff = malloc((size_t)(ns > nw ? ns : nw) * 4);
+    memset(diff, 0x7f, (size_t)(ns > nw ? ns : nw) * 4);
+    CHECK_OK(bw__conv_backward_data(conv, &x, diff, dst, w));
+    memset(want, 0, (size_t)ns * 8);
+    plain_conv(&s, PLAIN_DATA, want, dw, ddst);
+    for (int64_t i = 0; i < ns; i++)
+        got[i] = (double)diff[i];
+    CHECK_CLOSE(got, want, (size_t)ns, 0, 0);
+
+    memset(diff, 0x7f, (size_t)(ns > nw ? ns : nw) * 4);
+    CHECK_OK(bw__conv_backward_weights(conv, &x, diff, src, dst));
+    memset(want, 0, (size_t)nw * 8);
+    plain_conv(&s, PLAIN_WEIGHTS, dsrc, want, ddst);
+    for (int64_t i = 0; i < nw; i++)
+        got[i] = (double)diff[i];
+    CHECK_CLOSE(got, want, (size_t)nw, 0, 0);
+    assert_int_equal(x.arena.used[BW_LOW], 0);
+    bw__conv_free(conv);
+    bw__exec_destroy(&x);
+    free(src), free(w), free(dst), free(dsrc), free(dw), free(ddst), free(got), free(want), free(diff);
+}
+
+static void convolution_and_both_gradients_equal_the_plain_twin(void **state)
+{
+    (void)state;
+    check_shape(
+        (bw_conv_shape){ .n = 2, .h = 9, .w = 6, .ic = 3, .oc = 8, .kernel = 7, .stride = 2, .pad = 3 });
+    check_shape(
+        (bw_conv_shape){ .n = 3, .h = 5, .w = 7, .ic = 3, .oc = 16, .kernel = 3, .stride = 1, .pad = 1 });
+    check_shape(
+        (bw_conv_shape){ .n = 2, .h = 6, .w = 5, .ic = 8, .oc = 24, .kernel = 3, .stride = 2, .pad = 1 });
+    check_shape(
+        (bw_conv_shape){ .n = 2, .h = 6, .w = 5, .ic = 16, .oc = 8, .kernel = 1, .stride = 1, .pad = 0 });
+    check_shape(
+        (bw_conv_shape){ .n = 2, .h = 7, .w = 4, .ic = 8, .oc = 32, .kernel = 1, .stride = 2, .pad = 0 });
+    check_shape(
+        (bw_conv_shape){ .n = 1, .h = 1, .w = 1, .ic = 8, .oc = 8, .kernel = 3, .stride = 1, .pad = 1 });
+}
+
+static void a_shape_without_a_fast_kernel_is_refused_by_name(void **state)
+{
+    (void)state;
+    bw_exec x = exec_with_arena();
+    bw_conv *conv = NULL;
+    bw_conv_shape s = { .n = 0, .h = 4, .w = 4, .ic = 8, .oc = 8, .kernel = 9, .stride = 0, .pad = 0 };
+    s.stride = 1;
+    s.n = 1; /* a 9x9 kernel does not fit a 4x4 image */
+    assert_int_equal(bw__conv_create(&conv, &x, &s, BW_PASS_FORWARD), BW_EKERNEL);
+    assert_null(conv);
+    assert_non_null(strstr(bw_last_error(), "convolution 9x9"));
+    bw__exec_destroy(&x);
+}
+
+static void matrix_product_equals_three_loops(void **state)
+{
+    (void)state;
+    enum { M = 5, N = 7, K = 3 };
+    float a[M * K], b[K * N], at[K * M], bt[N * K], c[M * N];
+    double da[M * K], db[K * N], want[M * N] = { 0 }, got[M * N];
+    bw_exec x = exec_with_arena();
+    fill_integers(a, da, M * K, 4);
+    fill_integers(b, db, K * N, 5);
+    for (int i = 0; i < M; i++)
+        for (int j = 0; j < N; j++)
+            for (int k = 0; k < K; k++) {
+                want[i * N + j] += da[i * K + k] * db[k * N + j];
+                at[k * M + i] = a[i * K + k];
+                bt[j * K + k] = b[k * N + j];
+            }
+    for (int t = 0; t < 4; t++) {
+        bw_matmul *mm = NULL;
+        CHECK_OK(bw__matmul_create(&mm, &x, M, N, K, t & 1, t & 2));
+        CHECK_OK(bw__matmul_run(mm, &x, c, t & 1 ? at : a, t & 2 ? bt : b));
+        for (int i = 0; i < M * N; i++)
+            got[i] = (double)c[i];
+        CHECK_CLOSE(got, want, M * N, 0, 0);
+        bw__matmul_free(mm);
+    }
+    bw__exec_destroy(&x);
+}
+
+static void arena_sides_do_not_meet_and_the_dry_run_gives_the_size(void **state)
+{
+    (void)state;
+    bw_arena dry = bw__arena_dry(), real;
+    size_t peak = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        bw_arena *a = pass ? &real : &dry;
+        if (pass) CHECK_OK(bw__arena_create(&real, peak));
+        char *p = bw__arena_take(a, BW_LOW, 100), *q = bw__arena_take(a, BW_HIGH, 200);
+        size_t mark = bw__arena_mark(a, BW_LOW);
+        char *r = bw__arena_take(a, BW_LOW, 1000);
+        assert_int_equal((uintptr_t)p % 64, 0);
+        assert_int_equal((uintptr_t)q % 64, 0);
+        assert_true(p + 128 <= r && r + 1000 <= q);
+        if (pass) memset(r, 1, 1000);
+        bw__arena_release(a, BW_LOW, mark);
+        assert_ptr_equal(bw__arena_take(a, BW_LOW, 8), r);
+        peak = a->peak;
+        assert_int_equal(peak, 128 + 256 + 1024);
+    }
+    bw__arena_destroy(&real);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(convolution_and_both_gradients_equal_the_plain_twin),
+        cmocka_unit_test(a_shape_without_a_fast_kernel_is_refused_by_name),
+        cmocka_unit_test(matrix_product_equals_three_loops),
+        cmocka_unit_test(arena_sides_do_not_meet_and_the_dry_run_gives_the_size),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
