@@ -251,6 +251,19 @@ const char *bw__st_metadata(const bw_st_file *file, const char *key)
     return json_string_value(json_object_get(json_object_get(file->header, METADATA), key));
 }
 
+bool bw__st_metadata_at(bw_st_pair *out, const bw_st_file *file, int64_t i)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(json_object_get(file->header, METADATA), key, value)
+    {
+        if (i-- > 0) continue;
+        *out = (bw_st_pair){ .key = key, .value = json_string_value(value) };
+        return true;
+    }
+    return false;
+}
+
 /* IEEE 754 half to single; every half is exact in single. */
 static float half_to_float(uint16_t h)
 {

@@ -2,6 +2,7 @@
 #ifndef BW_FORMATS_SAFETENSORS_H
 #define BW_FORMATS_SAFETENSORS_H
 #include "base/error.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,13 +41,15 @@ int64_t bw__st_count(const bw_st_file *file);
 const bw_st_tensor *bw__st_at(const bw_st_file *file, int64_t i);
 const bw_st_tensor *bw__st_find(const bw_st_file *file, const char *name); /* NULL if not there */
 const char *bw__st_metadata(const bw_st_file *file, const char *key);      /* NULL if not there */
-/* Converts F32, F64, F16 or BF16 to dst [count]; BW_EDATA for another type. */
-BW_MUST_CHECK
-bw_status bw__st_to_f32(float *dst, const bw_st_tensor *tensor);
-
 typedef struct bw_st_pair {
     const char *key, *value;
 } bw_st_pair;
+
+/* Entry number `i` of the metadata in the file's order, borrowed; false past the last. */
+bool bw__st_metadata_at(bw_st_pair *out, const bw_st_file *file, int64_t i);
+/* Converts F32, F64, F16 or BF16 to dst [count]; BW_EDATA for another type. */
+BW_MUST_CHECK
+bw_status bw__st_to_f32(float *dst, const bw_st_tensor *tensor);
 
 /* Writes tensors in the order given (little-endian header, keys in the order given: same input, same bytes),
  * aside, fsynced, renamed over `path`. BW_EIO leaves nothing under `path` that was not there before;
