@@ -64,30 +64,3 @@ const char *cli_feature_name(bw_feature feature)
     }
     return "unknown";
 }
-
-/* Whether `word` stands alone in the list `flags`. */
-static bool has_word(const char *flags, const char *word)
-{
-    size_t n = strlen(word);
-    for (const char *p = strstr(flags, word); p; p = strstr(p + 1, word))
-        if (p > flags && (p[-1] == ' ' || p[-1] == '\t') && (p[n] == ' ' || p[n] == '\n' || p[n] == '\0'))
-            return true;
-    return false;
-}
-
-void cli_instruction_set(char *text, size_t size)
-{
-    /* Names of Linux, the widest first; a processor has all those below of its kind. */
-    static const char *const NAMES[] = { "amx_bf16", "avx512_bf16", "avx512_vnni", "avx512f", "avx2",
-                                         "avx",      "sse4_1",      "sve2",        "sve",     "asimd" };
-    char line[8192];
-    text[0] = '\0';
-    FILE *file = fopen("/proc/cpuinfo", "r");
-    if (!file) return;
-    while (!text[0] && fgets(line, sizeof line, file)) {
-        if (strncmp(line, "flags", 5) != 0 && strncmp(line, "Features", 8) != 0) continue;
-        for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0] && !text[0]; i++)
-            if (has_word(line, NAMES[i])) (void)snprintf(text, size, "%s", NAMES[i]);
-    }
-    (void)fclose(file);
-}

@@ -16,7 +16,4 @@ const char *cli_settings_origin(char *text, size_t size, const cli_options *opti
 const char *cli_setting(const bw_config *config, const char *key);
 
 const char *cli_feature_name(bw_feature feature);
-
-/* Widest vector instructions of this processor as the system names them, "" where it does not say. */
-void cli_instruction_set(char *text, size_t size);
 #endif

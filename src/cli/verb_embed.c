@@ -1,0 +1,65 @@
+/* `blockwise embed`: features of every image as a NumPy array. */
+#include "base/memory.h"
+#include "cli/evaluation.h"
+#include "cli/progress.h"
+#include "cli/settings.h"
+#include "formats/npy.h"
+#include <stdlib.h>
+
+static bw_status write_labels(const char *path, const bw_dataset *dataset, const int64_t *index, int64_t rows)
+{
+    int64_t *labels = NULL;
+    bw_status st = BW_ALLOC(&labels, rows);
+    if (st != BW_OK) return st;
+    for (int64_t i = 0; i < rows; i++)
+        labels[i] = bw_dataset_label(dataset, index[i]);
+    st = bw__npy_write(path, BW_NPY_I64, labels, 1, &rows);
+    bw__free(labels);
+    return st;
+}
+
+static int run_embed(const cli_options *o)
+{
+    bw_status st = BW_OK;
+    bw_network *network = NULL;
+    bw_dataset *dataset = NULL;
+    float *features = NULL;
+    int64_t *index = NULL, shape[2];
+    bool head, trunk;
+
+    if (!o->data) cli_usage_error("needs --data PATH, the images to embed");
+    if (!o->out) cli_usage_error("needs --out FILE.npy, the file to write");
+    BW_TRY(bw_dataset_open(&dataset, o->data, o->split, o->format));
+    BW_TRY(bw_network_load(&network, o->arguments[0]));
+    BW_TRY(cli_check_block(network, o->block));
+    int block = o->block < 0 ? bw_network_blocks(network) - 1 : o->block;
+    cli_choose_features(&head, &trunk, o, network);
+    bw_feature feature = head ? BW_FEATURE_HEAD : BW_FEATURE_TRUNK;
+    BW_TRY(bw_embed(&features, &index, &shape[0], network, dataset, block, feature, cli_threads(o),
+                    cli_progress_callback, NULL));
+    cli_progress_end();
+    shape[1] = bw_network_feature_dim(network, block, feature);
+    BW_TRY(bw__npy_write(o->out, BW_NPY_F32, features, 2, shape));
+    if (o->labels) BW_TRY(write_labels(o->labels, dataset, index, shape[0]));
+    printf("%s: %lld x %lld, block %d, %s\n", o->out, (long long)shape[0], (long long)shape[1], block + 1,
+           cli_feature_name(feature));
+out:
+    free(features);
+    free(index);
+    bw_network_free(network);
+    bw_dataset_free(dataset);
+    return cli_finish(st);
+}
+
+const cli_verb cli_embed = { .name = "embed",
+                             .arguments = "MODEL",
+                             .min_arguments = 1,
+                             .max_arguments = 1,
+                             .summary = "Write the features of images as a NumPy array",
+                             .notes =
+                                 "MODEL is a run folder or a .safetensors file. Rows keep the order of the "
+                                 "images; one that cannot be read has no row.",
+                             .options = { CLI_DATA, CLI_FEATURES_OUT, CLI_LABELS, CLI_ONE_BLOCK,
+                                          CLI_ONE_FEATURE, CLI_SPLIT, CLI_THREADS, CLI_DATA_FORMAT, CLI_QUIET,
+                                          CLI_END },
+                             .run = run_embed };

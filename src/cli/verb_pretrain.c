@@ -1,0 +1,114 @@
+/* `blockwise pretrain`: a whole run, or the rest of one. */
+#include "base/clock.h"
+#include "base/error.h"
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "cli/settings.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct pretrain_state {
+    const cli_options *options;
+    const char *data, *base;
+    const bw_config *config; /* resolved */
+    int64_t total_steps;
+    double samples_per_s; /* smoothed: single steps vary too much to read */
+} pretrain_state;
+
+/* One line with all that decides how the run will go. */
+static void on_start(void *user, int64_t total_steps, int64_t first_step, int64_t images)
+{
+    pretrain_state *s = user;
+    const bw_config *c = s->config;
+    bw_dataset *dataset = NULL;
+    char origin_text[256], found[128] = "", start[64] = "";
+    s->total_steps = total_steps;
+
+    if (bw_dataset_open(&dataset, s->data, BW_SPLIT_TRAIN, s->options->format) == BW_OK) {
+        int classes = bw_dataset_classes(dataset);
+        if (classes > 0)
+            (void)snprintf(found, sizeof found, "%s, %d classes, ", bw_dataset_format(dataset), classes);
+        else
+            (void)snprintf(found, sizeof found, "%s, no labels, ", bw_dataset_format(dataset));
+        bw_dataset_free(dataset);
+    }
+    const char *origin =
+        cli_settings_origin(origin_text, sizeof origin_text, s->options, s->base, "optimizer.lr");
+    if (first_step > 0) (void)snprintf(start, sizeof start, "; from step %lld", (long long)first_step);
+    cli_note("data: %s%lld images; network: %s width %lld, stem %s, %s, %s, %lld px; %d threads on %d cores, "
+             "%s, %s; "
+             "lr %g x %lld/256 (%s); %lld steps%s",
+             found, (long long)images, cli_setting(c, "model.arch"), (long long)c->model.width,
+             cli_setting(c, "model.stem"), cli_setting(c, "train.order"), cli_setting(c, "dtype"),
+             (long long)c->data.image_size, c->threads, bw__usable_cores(), bw_compute_library(),
+             bw_compute_isa(), c->optimizer.lr, (long long)c->train.batch,
+             origin ? origin : "default for this batch", (long long)total_steps, start);
+}
+
+static void on_step(void *user, const bw_step *step)
+{
+    pretrain_state *s = user;
+    char detail[400];
+    double keep = s->samples_per_s > 0.0 ? 0.9 : 0.0;
+    s->samples_per_s = keep * s->samples_per_s + (1.0 - keep) * step->samples_per_s;
+    int n = snprintf(detail, sizeof detail, "step %lld/%lld, epoch %lld, %.1f samples/s, %.0f MB, loss",
+                     (long long)step->step, (long long)s->total_steps, (long long)step->epoch,
+                     s->samples_per_s, step->peak_rss_mb);
+    for (int k = 0; k < step->blocks && n > 0 && n < (int)sizeof detail; k++)
+        n += snprintf(detail + n, sizeof detail - (size_t)n, " %.4g", step->loss[k]);
+    cli_progress_show("pretrain", (double)step->step / (double)(s->total_steps > 0 ? s->total_steps : 1),
+                      detail);
+}
+
+static bw_request request(void *user)
+{
+    (void)user;
+    if (cli_interrupt_signal() != 0) return BW_SAVE_AND_STOP;
+    return cli_interrupt_take_save() ? BW_SAVE_AND_GO_ON : BW_GO_ON;
+}
+
+static int run_pretrain(const cli_options *o)
+{
+    bw_status st = BW_OK;
+    bw_config config;
+    char base_path[4096];
+    pretrain_state state = { .options = o, .data = o->data ? o->data : o->train, .config = &config };
+
+    if (!state.data) cli_usage_error("needs --data PATH, the images to learn from");
+    if (!o->out) cli_usage_error("needs --out RUN, the folder to create");
+    int n = snprintf(base_path, sizeof base_path, "%s/config.yaml", o->out);
+    bool is_run = n > 0 && n < (int)sizeof base_path && access(base_path, R_OK) == 0;
+    if (o->resume && !o->recipe && !o->config && is_run) state.base = base_path;
+
+    BW_TRY(cli_settings_load(&config, o, state.base));
+    BW_TRY(bw_config_resolve(&config));
+    bw_pretrain_options pretrain = { .config = &config,
+                                     .data = state.data,
+                                     .format = o->format,
+                                     .out = o->out,
+                                     .resume = o->resume,
+                                     .init = o->init,
+                                     .command = o->command,
+                                     .user = &state,
+                                     .on_start = on_start,
+                                     .on_step = on_step,
+                                     .request = request };
+    BW_TRY(bw_pretrain(&pretrain));
+    cli_progress_end();
+    printf("%s/model.safetensors\n", o->out);
+out:
+    return cli_finish(st);
+}
+
+const cli_verb cli_pretrain = {
+    .name = "pretrain",
+    .arguments = "",
+    .summary = "Pretrain a network block by block; prints the path of the weights",
+    .notes =
+        "Settings: default < recipe < file < --set. SIGINT and SIGTERM save and stop (exit status 130, 143; "
+        "continue with --resume), SIGUSR1 saves and goes on.",
+    .options = { CLI_DATA, CLI_TRAIN_ALIAS, CLI_RUN_OUT, CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_RESUME,
+                 CLI_INIT, CLI_DATA_FORMAT, CLI_QUIET, CLI_VERBOSE, CLI_END },
+    .run = run_pretrain
+};

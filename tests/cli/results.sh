@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# From images to numbers and files: what the verbs print and write for one tiny run.
+set -u
+source "$(dirname "$0")/lib/expect.sh"
+data=$work/data
+run=$work/run
+make_data "$data" 4
+
+expect 0 "data: idx, 4 classes, 48 images; network: resnet18 width 8.*lr 0.7 x 16/256 \(default" \
+  pretrain --train "$data" --out "$run" "${tiny[@]}"
+[ "$stdout" = "$run/model.safetensors" ] || fail "pretrain prints: $stdout"
+printf '%s\n' "$stderr" | grep -qE '^pretrain 100 %, step 3/3, .* samples/s, .* MB, loss( [0-9.e+-]+){4}$' ||
+  fail "no line of progress with a loss for each block: $stderr"
+expect 0 "lr 0.1 x 16/256 \(--set\)" pretrain --data "$data" --out "$work/set" "${tiny[@]}" \
+  --set optimizer.lr=0.1 --set train.steps=0
+# A finished run stays as it is; its own settings are enough to resume.
+cp "$run/model.safetensors" "$work/before"
+expect 0 "" pretrain --data "$data" --out "$run" --resume --quiet
+[ -z "$stderr" ] || fail "--quiet says: $stderr"
+cmp "$run/model.safetensors" "$work/before" || fail "resuming a finished run changed its weights"
+
+expect 0 "" probe "$run" --data "$data" --concat --feature both
+says '^block +feature +top-1 +top-5'
+for row in '1 +head' '4 +head' '1 +trunk' '4 +trunk' 'concat +head' 'concat +trunk'; do
+  says "^$row +[0-9]+\.[0-9]{2} +[0-9]+\.[0-9]{2}"
+done
+says '^protocol: cached'
+expect 0 "" probe "$run" --data "$data" --block 2 --epochs 3 --json --quiet
+checks=$((checks + 1))
+[ "$stdout" = "$(cat "$run/probe.json")" ] || fail "probe.json is not what --json prints"
+says '"block": 2,'
+[ "$(grep -c '"block"' "$run/probe.json")" = 1 ] || fail "--block 2 gives: $stdout"
+expect 0 "" probe "$run" --data "$data" --protocol augmented --epochs 1 --quiet
+says '^protocol: augmented'
+
+expect 0 "" knn "$run" --data "$data" --k 3,5 --quiet
+says '^4 +head +5 +[0-9]+\.[0-9]{2}'
+expect 0 "" knn --raw --data "$data" --k 3 --quiet
+says '^raw +pixels +3 +[0-9]+\.[0-9]{2}'
+
+expect 0 "" embed "$run" --data "$data" --out "$work/f.npy" --labels "$work/l.npy" --block 1 --feature trunk --quiet
+says 'f.npy: 24 x 8, block 1, trunk'
+grep -aq "'shape': (24, 8)" "$work/f.npy" || fail "the array is not (24, 8)"
+grep -aq "'shape': (24,)" "$work/l.npy" || fail "the labels are not (24,)"
+expect 0 "" embed "$run" --data "$data" --out "$work/f.npy" --split train --quiet
+says 'f.npy: 48 x 64, block 4, head'
+
+# Without heads.safetensors beside it a trunk is looked at by its own features.
+expect 0 "" export "$run" --format safetensors --out "$work/trunk.safetensors"
+cmp "$work/trunk.safetensors" "$run/model.safetensors" || fail "the exported trunk is another"
+expect 0 "" knn "$work/trunk.safetensors" --data "$data" --k 3 --quiet
+says '^4 +trunk +3 '
+
+expect 0 "" inspect "$run"
+says "^run: $run, finished after 3 steps"
+says 'step-00000003.safetensors'
+says '^last metrics: \{"step":3,'
+says '^network: resnet18, width 8, stem cifar, 16 px, with heads'
+expect 0 "" inspect "$run/heads.safetensors"
+says 'blocks.1.head.conv.weight +F32 +\[64, 8, 1, 1\]'
+expect 0 "" inspect "$work/trunk.safetensors"
+says '^network: resnet18, width 8, stem cifar, 16 px, without heads'
+says '^arch: resnet18'
+says 'layer4.1.bn2.num_batches_tracked +I64 +\[\]'
+
+expect 0 "" bench step "${tiny[@]}" --steps 2 --warmup 1 --quiet
+says '^simultaneous resnet18, 16 px, batch 16, f32, 2 threads'
+expect 0 "" bench loader "${tiny[@]}" --steps 2 --quiet
+says 'idx, 32 images, 16 px, batch 16'
+expect 0 "" bench matmul --steps 1 --set threads=2 --quiet
+says '^ +512 +512 +512 +[0-9.]+$'
+for what in recipes:cifar10 losses:barlow-twins archs:resnet101 formats:class-folders config:train.batch:; do
+  expect 0 "" list ${what%%:*}
+  says "^${what#*:}"
+done
+finish
