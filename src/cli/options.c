@@ -296,7 +296,7 @@ static void build_argp(verb_argp *a, const cli_verb *verb)
                    verb->notes ? verb->notes : "");
     a->argp.options = a->options;
     a->argp.parser = parse_one;
-    a->argp.args_doc = verb->arguments;
+    a->argp.args_doc = verb->arguments[0] ? verb->arguments : NULL;
     a->argp.doc = a->doc;
 }
 

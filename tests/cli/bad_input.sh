@@ -72,7 +72,7 @@ expect 3 "class" probe "$work/run" --data "$work/one"
 
 # Training that diverges.
 expect 4 "block 1.*step|step.*block 1" "${pretrain[@]}" --out "$work/diverged" --set optimizer.name=sgd \
-  --set optimizer.lr=1000 --set optimizer.warmup_epochs=0 --set train.epochs=3
+  --set optimizer.lr=1000 --set optimizer.weight_decay=1 --set train.epochs=20
 
 # What is printed must arrive.
 for broken in "$BLOCKWISE list archs >/dev/full" "$BLOCKWISE list archs >&-" "$BLOCKWISE pretrain --help >/dev/full"; do

@@ -5,9 +5,17 @@ source "$(dirname "$0")/lib/expect.sh"
 
 # Option names each verb must show.
 declare -A options=(
+  [pretrain]="data train out recipe config set resume init format quiet verbose"
+  [probe]="data train test block concat feature protocol epochs images seed threads format json quiet"
+  [knn]="data train test raw k temperature block feature images seed threads format json quiet"
+  [embed]="data out labels block feature split threads format quiet"
+  [export]="format out"
+  [inspect]="json"
   [list]=""
   ["data check"]="format json quiet"
+  ["bench step"]="recipe config set steps warmup json quiet"
   ["bench loader"]="data format recipe config set steps warmup json quiet"
+  ["bench matmul"]="set steps json quiet"
 )
 
 overview=$("$BLOCKWISE" --help) || fail "--help exits with $?"
@@ -26,6 +34,10 @@ done
 
 expect 0 "" --version
 printf '%s' "$stdout" | grep -qE '^blockwise [0-9]+\.[0-9]+\.[0-9]+ \(' || fail "--version says: $stdout"
+expect 0 "" bench --help
+for what in step loader matmul; do
+  printf '%s' "$stdout" | grep -q "Usage: blockwise bench $what" || fail "bench --help does not show $what"
+done
 expect 2 "^blockwise: needs a verb"
 expect 2 "unknown verb 'lst', the nearest is 'list'" lst
 expect 2 "unknown verb 'zzzzzzzz'; see" zzzzzzzz

@@ -19,7 +19,7 @@ expect 0 "" pretrain --data "$data" --out "$run" --resume --quiet
 [ -z "$stderr" ] || fail "--quiet says: $stderr"
 cmp "$run/model.safetensors" "$work/before" || fail "resuming a finished run changed its weights"
 
-expect 0 "" probe "$run" --data "$data" --concat --feature both
+expect 0 "" probe "$run" --data "$data" --concat --feature both --epochs 20
 says '^block +feature +top-1 +top-5'
 for row in '1 +head' '4 +head' '1 +trunk' '4 +trunk' 'concat +head' 'concat +trunk'; do
   says "^$row +[0-9]+\.[0-9]{2} +[0-9]+\.[0-9]{2}"

@@ -1,0 +1,184 @@
+/* What --json prints is one JSON value, read back by a strict parser, with the promised keys. */
+#include "check.h"
+#include "base/memory.h"
+#include "formats/json.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char folder[512];
+
+/* Runs the program on the words of `fmt` and parses what it prints; the caller releases. */
+static json_t *run_json(const char *fmt, ...)
+{
+    char words[1024], command[2048];
+    static char text[1 << 20];
+    json_t *value = NULL;
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(words, sizeof words, fmt, ap);
+    va_end(ap);
+    const char *program = getenv("BLOCKWISE");
+    assert_non_null(program);
+    (void)snprintf(command, sizeof command, "'%s' %s 2>/dev/null", program, words);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    size_t n = fread(text, 1, sizeof text, pipe);
+    assert_int_equal(pclose(pipe), 0);
+    CHECK_OK(bw__json_parse(&value, text, n, words));
+    return value;
+}
+
+static void assert_keys(const json_t *object, const char *const *keys)
+{
+    for (; *keys; keys++)
+        if (!json_object_get(object, *keys)) fail_msg("no key %s", *keys);
+}
+
+static void write_idx(const char *name, unsigned char images, bool labels)
+{
+    enum { SIZE = 16 };
+    char path[1024];
+    const unsigned char header[16] = {
+        0, 0, 8, labels ? 1 : 3, 0, 0, 0, images, 0, 0, 0, SIZE, 0, 0, 0, SIZE
+    };
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(header, labels ? 8 : 16, 1, file), 1);
+    for (int i = 0; i < images * (labels ? 1 : SIZE * SIZE); i++)
+        assert_int_not_equal(fputc(labels ? i % 3 : i * 7 % 251, file), EOF);
+    assert_int_equal(fclose(file), 0);
+}
+
+static int make_run(void **state)
+{
+    char command[2048];
+    (void)state;
+    (void)snprintf(folder, sizeof folder, "%s", temp_folder());
+    write_idx("train-images-idx3-ubyte", 24, false);
+    write_idx("train-labels-idx1-ubyte", 24, true);
+    write_idx("t10k-images-idx3-ubyte", 9, false);
+    write_idx("t10k-labels-idx1-ubyte", 9, true);
+    (void)snprintf(
+        command, sizeof command,
+        "'%s' pretrain --data '%s' --out '%s/run' --quiet --set model.arch=resnet18 --set model.width=8 "
+        "--set model.stem=cifar --set data.image_size=16 --set 'projector.widths=[16,16]' "
+        "--set train.batch=8 --set train.steps=2 --set threads=2 >/dev/null",
+        getenv("BLOCKWISE"), folder, folder);
+    return system(command);
+}
+
+static int remove_run(void **state)
+{
+    char command[1024];
+    (void)state;
+    (void)snprintf(command, sizeof command, "rm -r '%s'", folder);
+    return system(command);
+}
+
+static void probe_prints_an_array_of_blocks_and_features(void **state)
+{
+    static const char *const KEYS[] = { "block", "feature", "top1", "top5", "protocol", NULL };
+    (void)state;
+    json_t *array = run_json("probe '%s/run' --data '%s' --concat --epochs 2 --json", folder, folder);
+    assert_int_equal(json_array_size(array), 5);
+    for (size_t i = 0; i < 5; i++)
+        assert_keys(json_array_get(array, i), KEYS);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(array, 0), "block")), 1);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(array, 4), "block")), "concat");
+    assert_string_equal(json_string_value(json_object_get(json_array_get(array, 0), "feature")), "head");
+    json_decref(array);
+}
+
+static void knn_prints_an_array_with_k(void **state)
+{
+    static const char *const KEYS[] = { "block", "feature", "k", "top1", "top5", "protocol", NULL };
+    (void)state;
+    json_t *array = run_json("knn '%s/run' --data '%s' --k 2,3 --block 2 --json", folder, folder);
+    assert_int_equal(json_array_size(array), 2);
+    assert_keys(json_array_get(array, 0), KEYS);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(array, 1), "k")), 3);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(array, 1), "block")), 2);
+    json_decref(array);
+    array = run_json("knn --raw --data '%s' --k 2 --json", folder);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(array, 0), "block")), "raw");
+    json_decref(array);
+}
+
+static void inspect_prints_an_object_for_runs_and_files(void **state)
+{
+    static const char *const RUN[] = { "kind",         "path",    "finished", "steps", "checkpoints",
+                                       "last_metrics", "network", "config",   NULL };
+    static const char *const FILE_KEYS[] = { "kind", "path", "network", "metadata", "tensors", NULL };
+    (void)state;
+    json_t *object = run_json("inspect '%s/run' --json", folder);
+    assert_keys(object, RUN);
+    assert_int_equal(json_integer_value(json_object_get(object, "steps")), 2);
+    const json_t *config = json_object_get(object, "config");
+    assert_int_equal(json_integer_value(json_object_get(config, "train.batch")), 8);
+    assert_string_equal(json_string_value(json_object_get(config, "model.arch")), "resnet18");
+    assert_int_equal(json_array_size(json_object_get(config, "projector.widths")), 2);
+    json_decref(object);
+    object = run_json("inspect '%s/run/model.safetensors' --json", folder);
+    assert_keys(object, FILE_KEYS);
+    assert_string_equal(json_string_value(json_object_get(object, "kind")), "network");
+    assert_int_equal(json_array_size(json_object_get(json_object_get(object, "network"), "blocks")), 4);
+    assert_string_equal(json_string_value(json_object_get(json_object_get(object, "metadata"), "format")),
+                        "pt");
+    json_decref(object);
+}
+
+static void data_check_prints_an_object_of_splits(void **state)
+{
+    static const char *const SPLIT[] = { "split", "images",  "unreadable", "height",
+                                         "width", "classes", "bad",        NULL };
+    (void)state;
+    json_t *object = run_json("data check '%s' --format idx --json", folder);
+    assert_string_equal(json_string_value(json_object_get(object, "format")), "idx");
+    const json_t *splits = json_object_get(object, "splits");
+    assert_int_equal(json_array_size(splits), 2);
+    assert_keys(json_array_get(splits, 1), SPLIT);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(splits, 1), "images")), 9);
+    json_decref(object);
+}
+
+static void bench_prints_the_promised_keys(void **state)
+{
+    static const char *const STEP[] = { "order",   "arch",          "image_size",    "batch",  "dtype",
+                                        "threads", "step_s_median", "samples_per_s", "gflops", "peak_rss_mb",
+                                        NULL };
+    static const char *const LOADER[] = { "format", "images", "batch", "threads", "samples_per_s", NULL };
+    static const char *const MATMUL[] = { "m", "n", "k", "threads", "gflops", NULL };
+    (void)state;
+    json_t *value =
+        run_json("bench step --set model.arch=resnet18 --set model.width=8 --set model.stem=cifar "
+                 "--set data.image_size=16 --set 'projector.widths=[16,16]' --set threads=2 --set "
+                 "train.order=end-to-end --steps 1 --warmup 1 --json");
+    assert_keys(value, STEP);
+    assert_int_equal(json_integer_value(json_object_get(value, "batch")), 8);
+    assert_string_equal(json_string_value(json_object_get(value, "order")), "end-to-end");
+    assert_true(json_number_value(json_object_get(value, "gflops")) > 0.0);
+    json_decref(value);
+    value = run_json("bench loader --data '%s' --set data.image_size=16 --steps 1 --json", folder);
+    assert_keys(value, LOADER);
+    assert_int_equal(json_integer_value(json_object_get(value, "images")), 24);
+    json_decref(value);
+    value = run_json("bench matmul --steps 1 --set threads=2 --json");
+    assert_true(json_array_size(value) > 0);
+    assert_keys(json_array_get(value, 0), MATMUL);
+    json_decref(value);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(probe_prints_an_array_of_blocks_and_features),
+        cmocka_unit_test(knn_prints_an_array_with_k),
+        cmocka_unit_test(inspect_prints_an_object_for_runs_and_files),
+        cmocka_unit_test(data_check_prints_an_object_of_splits),
+        cmocka_unit_test(bench_prints_the_promised_keys),
+    };
+    return cmocka_run_group_tests(tests, make_run, remove_run);
+}
