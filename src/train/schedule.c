@@ -13,8 +13,9 @@ bw_schedule bw__schedule(const bw_config *config, const bw_optimizer_config *o, 
 {
     int64_t total = bw__schedule_total_steps(config, steps_per_epoch);
     int64_t warmup = (int64_t)(o->warmup_epochs * (double)steps_per_epoch);
-    return (bw_schedule){ .peak = o->lr * (double)config->train.batch / 256.0,
-                          .end = o->lr * o->final_lr,
+    double peak = o->lr * (double)config->train.batch / 256.0;
+    return (bw_schedule){ .peak = peak,
+                          .end = peak * o->final_lr,
                           .warmup_steps = warmup < total / 10 ? warmup : total / 10,
                           .total_steps = total };
 }

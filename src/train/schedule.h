@@ -1,5 +1,5 @@
 /* The learning rate (Barlow Twins' code): peak = base * batch / 256; linear warm-up from 0 at step 0, then a
- * cosine from peak down to base * final_lr (not scaled by the batch, as the authors have it). */
+ * cosine from peak down to peak * final_lr. */
 #ifndef BW_TRAIN_SCHEDULE_H
 #define BW_TRAIN_SCHEDULE_H
 #include "blockwise/config.h"
