@@ -1,6 +1,7 @@
 #include "train/environment.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "blockwise/trainer.h"
 #include "formats/json.h"
 #include <stdio.h>
 #include <string.h>
@@ -23,24 +24,6 @@ static void cpu_name(char *name, size_t size)
         break;
     }
     if (f) (void)fclose(f);
-}
-
-/* The widest vector instructions, which decide the speed and the last bits of results. */
-static const char *instruction_set(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512bf16")) return "avx512_bf16";
-    if (__builtin_cpu_supports("avx512vnni")) return "avx512_vnni";
-    if (__builtin_cpu_supports("avx512bw")) return "avx512_core";
-    if (__builtin_cpu_supports("avx2")) return "avx2";
-    if (__builtin_cpu_supports("avx")) return "avx";
-    return "sse";
-#elif defined(__aarch64__)
-    return "asimd";
-#else
-    return "unknown";
-#endif
 }
 
 static void time_text(char *text, size_t size)
@@ -74,7 +57,8 @@ bw_status bw__environment_json(char **out, const bw_environment *e)
     failed |= json_object_set_new(o, "release", bw__json_text(system.release));
     failed |= json_object_set_new(o, "machine", bw__json_text(system.machine));
     failed |= json_object_set_new(o, "cpu", bw__json_text(cpu));
-    failed |= json_object_set_new(o, "instruction_set", bw__json_text(instruction_set()));
+    failed |= json_object_set_new(o, "compute_library", bw__json_text(bw_compute_library()));
+    failed |= json_object_set_new(o, "instruction_set", bw__json_text(bw_compute_isa()));
     failed |= json_object_set_new(o, "usable_cores", json_integer(bw__usable_cores()));
     failed |= json_object_set_new(o, "threads", json_integer(e->threads));
     failed |= json_object_set_new(o, "loader_threads", json_integer(e->loader_threads));

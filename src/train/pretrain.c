@@ -10,6 +10,7 @@
 #include "train/run_folder.h"
 #include "train/trainer_internal.h"
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -81,12 +82,28 @@ static bw_status write_environment(run *r)
     return st;
 }
 
+/* An update can overflow although loss and gradient were finite: the next step would find out, too late for
+ * the checkpoint in between. */
+static bw_status check_weights(const bw_network *network, int64_t step)
+{
+    for (int k = 0; k < network->blocks; k++) {
+        const bw_params *p = &network->params[k];
+        for (int i = 0; i < p->n; i++)
+            for (int64_t j = 0; j < p->items[i].count; j++)
+                if (!isfinite(p->values[p->items[i].offset + j]))
+                    return bw_fail(BW_ENONFINITE, "after step %" PRId64 ", block %d: %s is not finite", step,
+                                   k + 1, p->items[i].name);
+    }
+    return BW_OK;
+}
+
 static bw_status save(run *r, int64_t step)
 {
     const char *path;
     if (step == r->saved) return BW_OK;
+    bw_status st = check_weights(r->network, step);
     /* A checkpoint promises all metrics up to its step. */
-    bw_status st = r->metrics ? bw__metrics_sync(r->metrics) : BW_OK;
+    if (st == BW_OK && r->metrics) st = bw__metrics_sync(r->metrics);
     if (st == BW_OK) st = bw__run_path(&path, r->folder, BW_RUN_CHECKPOINTS);
     if (st == BW_OK) st = bw__checkpoint_write(path, r->network, step, r->images, r->config.checkpoint.keep);
     if (st == BW_OK) r->saved = step;
@@ -193,7 +210,6 @@ static bw_status one_step(run *r, double *last_s)
     if (st != BW_OK) return st;
     BW_ASSERT(batch && batch->step == bw_trainer_steps_done(r->trainer));
     st = bw_trainer_step(r->trainer, &step, batch->images);
-    if (st == BW_ENONFINITE) return not_finite(r);
     if (st != BW_OK) return st;
     r->network->steps = step.step;
 
@@ -214,9 +230,11 @@ static bw_status train(run *r)
 
     for (int64_t done = r->first + 1; done <= r->total; done++) {
         bw_status st = one_step(r, &last_s);
+        if (st == BW_ENONFINITE) return not_finite(r);
         if (st != BW_OK) return st;
         bw_request request = o->request ? o->request(o->user) : BW_GO_ON;
         if (request != BW_GO_ON || done % every == 0 || done == r->total) st = save(r, done);
+        if (st == BW_ENONFINITE) return not_finite(r);
         if (st != BW_OK) return st;
         if (request == BW_SAVE_AND_STOP && done < r->total)
             return bw_fail(BW_EINTERRUPTED,
@@ -251,6 +269,8 @@ bw_status bw_pretrain(const bw_pretrain_options *options)
     bw_run_state state = BW_RUN_NEW;
     run r = { .options = options, .config = *options->config, .saved = -1 };
 
+    if (!options->data || !options->out)
+        return bw_fail(BW_EINVAL, "a run needs images (data) and a folder (out)");
     BW_TRY(bw_config_resolve(&r.config));
     BW_TRY(bw__run_look(&state, options->out, &r.config, options->resume));
     if (state == BW_RUN_COMPLETE) goto out;

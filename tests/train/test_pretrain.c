@@ -5,6 +5,10 @@
 #include "blockwise/blockwise.h"
 #include "formats/file.h"
 #include "formats/json.h"
+#include "formats/safetensors.h"
+#include "model/network_internal.h"
+#include "train/checkpoint.h"
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -239,9 +243,8 @@ static void a_run_leaves_all_it_promises(void **state)
     assert_true(has_checkpoint("deep/er/run", STEPS));
 
     CHECK_OK(bw__json_load(&environment, in_root("deep/er/run", "environment.json")));
-    const char *keys[] = {
-        "version", "git", "host", "cpu", "instruction_set", "compiler", "command", "data"
-    };
+    const char *keys[] = { "version",         "git",      "host",    "cpu", "instruction_set",
+                           "compute_library", "compiler", "command", "data" };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         assert_true(json_is_string(json_object_get(environment, keys[i])));
     assert_string_equal(json_string_value(json_object_get(environment, "command")), "test \"quoted\"");
@@ -511,6 +514,30 @@ static void other_settings_or_other_data_cannot_go_on(void **state)
     CHECK_OK(pretrain(&s, "run", true));
 }
 
+/* Every weight and momentum of the newest checkpoint of "run". */
+static bool newest_checkpoint_is_finite(void)
+{
+    bw_checkpoint *c = NULL;
+    bw_st_file *file = NULL;
+    bool finite = true;
+    CHECK_OK(bw__checkpoint_open_newest(&c, in_root("run", "checkpoints")));
+    assert_non_null(c);
+    CHECK_OK(bw__st_open(&file, bw__checkpoint_path(c)));
+    for (int64_t i = 0; i < bw__st_count(file); i++) {
+        const bw_st_tensor *t = bw__st_at(file, i);
+        if (t->dtype != BW_ST_F32) continue;
+        float *values = malloc(t->bytes);
+        assert_non_null(values);
+        CHECK_OK(bw__st_to_f32(values, t));
+        for (size_t j = 0; j < t->bytes / sizeof *values; j++)
+            finite = finite && isfinite(values[j]);
+        free(values);
+    }
+    bw__st_close(file);
+    bw__checkpoint_close(c);
+    return finite;
+}
+
 static void a_run_that_diverges_keeps_its_last_good_checkpoint(void **state)
 {
     (void)state;
@@ -525,13 +552,28 @@ static void a_run_that_diverges_keeps_its_last_good_checkpoint(void **state)
     assert_non_null(strstr(bw_last_error(), "block"));
     assert_non_null(strstr(bw_last_error(), "step"));
     assert_true(s.steps_seen >= 1 && s.steps_seen < s.total);
-    assert_true(has_checkpoint("run", (int)s.steps_seen));
-    assert_false(has_checkpoint("run", (int)s.steps_seen + 1));
+    assert_true(newest_checkpoint_is_finite());
     assert_false(is_there("run", "model.safetensors"));
     assert_false(is_there("run", "finished"));
     char *metrics = metrics_values("run");
     assert_int_equal(count_lines(metrics), s.steps_seen);
     bw__free(metrics);
+}
+
+static void weights_that_are_not_finite_are_never_saved(void **state)
+{
+    (void)state;
+    session s = { 0 };
+    bw_network *net = NULL;
+    CHECK_OK(bw_config_resolve(&config));
+    CHECK_OK(bw_network_create(&net, &config));
+    bw_params *last = &net->params[3];
+    last->values[last->trained - 1] = HUGE_VALF;
+    CHECK_OK(bw_network_save(net, in_root("model.safetensors", ""), in_root("heads.safetensors", "")));
+    bw_network_free(net);
+    assert_int_equal(pretrain_from(&s, "run", false, in_root("model.safetensors", "")), BW_ENONFINITE);
+    assert_non_null(strstr(bw_last_error(), "block 4: blocks.4.projector"));
+    assert_false(has_checkpoint("run", 0));
 }
 
 static void a_full_disk_is_said_and_the_run_goes_on_later(void **state)
@@ -588,6 +630,7 @@ int main(void)
         cmocka_unit_test_setup(wrong_input_makes_no_folder, fresh),
         cmocka_unit_test_setup(other_settings_or_other_data_cannot_go_on, fresh),
         cmocka_unit_test_setup(a_run_that_diverges_keeps_its_last_good_checkpoint, fresh),
+        cmocka_unit_test_setup(weights_that_are_not_finite_are_never_saved, fresh),
         cmocka_unit_test_setup(a_full_disk_is_said_and_the_run_goes_on_later, fresh),
         cmocka_unit_test_setup(an_unwritable_place_is_named, fresh),
     };
