@@ -101,7 +101,7 @@ void cli_progress_show(const char *what, double done, const char *detail)
         bar.start_done = bar.shown_done = done;
     }
     double waited = now - bar.shown_s, gained = done - bar.shown_done;
-    bool finished = done >= 1.0 && gained > 0.0;
+    bool finished = done >= 1.0 && (fresh || gained > 0.0);
     bool moved = gained >= PLAIN_EVERY_SHARE && waited >= PLAIN_AT_MOST_S;
     bool due = finished || (bar.terminal ? fresh || waited >= REDRAW_S : moved || waited >= PLAIN_EVERY_S);
     if (due && !bar.quiet) {
