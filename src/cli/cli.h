@@ -12,6 +12,7 @@ enum { CLI_EXIT_FAILURE = 1, CLI_EXIT_USAGE = 2, CLI_EXIT_DATA = 3, CLI_EXIT_DIV
 typedef enum cli_key {
     CLI_END = 0,
     CLI_DATA = 256, /* past the short options */
+    CLI_SPLIT_DATA,
     CLI_TRAIN_ALIAS,
     CLI_TRAIN,
     CLI_TEST,
@@ -87,6 +88,7 @@ typedef struct cli_verb {
     const char *summary; /* one line */
     const char *notes;   /* shown below the options, or NULL */
     cli_key options[24]; /* ends with CLI_END */
+    bool interruptible;  /* asks for signals as it goes; others end at once */
     int (*run)(const cli_options *options);
 } cli_verb;
 

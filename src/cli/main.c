@@ -122,7 +122,7 @@ int main(int argc, char **argv)
     cli_options_parse(&options, verb, argc - words, argv + words);
     options.command = command;
     cli_progress_setup(options.quiet, options.verbose);
-    cli_interrupt_install();
+    if (verb->interruptible) cli_interrupt_install();
     int code = verb->run(&options);
     cli_options_clear(&options);
     free(command);

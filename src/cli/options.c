@@ -15,6 +15,10 @@ static const option_text TABLE[] = {
     { CLI_DATA, "data", "PATH",
       "Images: a folder of class folders, a folder without labels, IDX, CIFAR or STL-10 files, or a list of "
       "images (required)" },
+    { CLI_SPLIT_DATA, "data", "PATH",
+      "Images with labels and a test split; formats as 'blockwise list formats' says (required, but for "
+      "--train "
+      "and --test)" },
     { CLI_TRAIN_ALIAS, "train", "PATH", "The same as --data" },
     { CLI_TRAIN, "train", "PATH",
       "Training images, apart from --test (default: the training split of --data)" },
@@ -193,6 +197,7 @@ static const char **text_field(cli_options *o, cli_key key)
 {
     switch (key) {
     case CLI_DATA:
+    case CLI_SPLIT_DATA:
     case CLI_BENCH_DATA:
         return &o->data;
     case CLI_TRAIN_ALIAS:

@@ -1,7 +1,6 @@
 #include "cli/settings.h"
 #include "base/error.h"
 #include "formats/config_schema.h"
-#include <string.h>
 
 bw_status cli_settings_load(bw_config *config, const cli_options *o, const char *base)
 {

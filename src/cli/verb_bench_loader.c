@@ -3,7 +3,6 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "cli/bench.h"
-#include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/results.h"
 #include "data/loader.h"
@@ -126,4 +125,5 @@ const cli_verb cli_bench_loader = { .name = "bench loader",
                                     .options = { CLI_BENCH_DATA, CLI_DATA_FORMAT, CLI_RECIPE, CLI_CONFIG,
                                                  CLI_SET, CLI_STEPS, CLI_WARMUP, CLI_JSON, CLI_QUIET,
                                                  CLI_END },
+                                    .interruptible = true,
                                     .run = run_bench_loader };

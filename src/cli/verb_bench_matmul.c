@@ -1,9 +1,7 @@
 /* `blockwise bench matmul`: what this machine's matrix products reach. */
 #include "cli/bench.h"
-#include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/results.h"
-#include "cli/settings.h"
 
 /* Squares, and the 1x1 convolutions of ResNet-50 at 224 px as products: pixels x channels x channels. */
 static const struct {
@@ -61,4 +59,5 @@ const cli_verb cli_bench_matmul = { .name = "bench matmul",
                                     .summary = "Speed of matrix products on this machine",
                                     .notes = NULL,
                                     .options = { CLI_SET, CLI_STEPS, CLI_JSON, CLI_QUIET, CLI_END },
+                                    .interruptible = true,
                                     .run = run_bench_matmul };

@@ -3,11 +3,9 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "cli/bench.h"
-#include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/results.h"
 #include "cli/settings.h"
-#include <stdlib.h>
 
 static bw_status time_steps(double *seconds, bw_trainer *trainer, const float *views, int warmup, int steps)
 {
@@ -86,4 +84,5 @@ const cli_verb cli_bench_step = { .name = "bench step",
                                            "that says otherwise train.batch is 8.",
                                   .options = { CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_STEPS, CLI_WARMUP,
                                                CLI_JSON, CLI_QUIET, CLI_END },
+                                  .interruptible = true,
                                   .run = run_bench_step };

@@ -1,11 +1,9 @@
 /* `blockwise data check`: reads every image and says what is there. */
 #include "base/clock.h"
 #include "base/memory.h"
-#include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/results.h"
 #include <stdlib.h>
-#include <string.h>
 
 /* What was found in one split. */
 typedef struct split_report {
@@ -221,5 +219,6 @@ const cli_verb cli_data_check = {
     .summary = "Read every image and say what was found",
     .notes = "Exit status 3 where more images than data.max_bad allows cannot be read.",
     .options = { CLI_DATA_FORMAT, CLI_JSON, CLI_QUIET, CLI_END },
+    .interruptible = true,
     .run = run_data_check
 };

@@ -62,4 +62,5 @@ const cli_verb cli_embed = { .name = "embed",
                              .options = { CLI_DATA, CLI_FEATURES_OUT, CLI_LABELS, CLI_ONE_BLOCK,
                                           CLI_ONE_FEATURE, CLI_SPLIT, CLI_THREADS, CLI_DATA_FORMAT, CLI_QUIET,
                                           CLI_END },
+                             .interruptible = true,
                              .run = run_embed };

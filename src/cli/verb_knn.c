@@ -92,7 +92,8 @@ const cli_verb cli_knn = { .name = "knn",
                            .notes =
                                "MODEL is a run folder or a .safetensors file. Accuracies are per cent of the "
                                "test split.",
-                           .options = { CLI_DATA, CLI_TRAIN, CLI_TEST, CLI_RAW, CLI_K, CLI_TEMPERATURE,
+                           .options = { CLI_SPLIT_DATA, CLI_TRAIN, CLI_TEST, CLI_RAW, CLI_K, CLI_TEMPERATURE,
                                         CLI_BLOCK, CLI_FEATURE, CLI_IMAGES, CLI_SEED, CLI_THREADS,
                                         CLI_DATA_FORMAT, CLI_JSON, CLI_QUIET, CLI_END },
+                           .interruptible = true,
                            .run = run_knn };

@@ -4,8 +4,6 @@
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/settings.h"
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 typedef struct pretrain_state {
@@ -110,5 +108,6 @@ const cli_verb cli_pretrain = {
         "continue with --resume), SIGUSR1 saves and goes on.",
     .options = { CLI_DATA, CLI_TRAIN_ALIAS, CLI_RUN_OUT, CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_RESUME,
                  CLI_INIT, CLI_DATA_FORMAT, CLI_QUIET, CLI_VERBOSE, CLI_END },
+    .interruptible = true,
     .run = run_pretrain
 };

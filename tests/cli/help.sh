@@ -26,7 +26,7 @@ for verb in "${!options[@]}"; do
     tr -s ' ' >"$work/options"
   for option in ${options[$verb]}; do
     checks=$((checks + 1))
-    grep -E -- "^ --$option(=| |\$)" "$work/options" | grep -qE 'default: |\(required\)|The same as' ||
+    grep -E -- "^ --$option(=| |\$)" "$work/options" | grep -qE 'default: |\(required|The same as' ||
       fail "$verb --help does not show --$option with its default"
   done
   printf '%s' "$overview" | grep -q "^  $verb " || fail "--help does not name the verb $verb"
