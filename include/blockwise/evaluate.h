@@ -17,7 +17,7 @@ typedef struct bw_probe_options {
     bool concat;      /**< also the concatenation of all blocks */
     bool head, trunk; /**< which features */
     bw_protocol protocol;
-    int epochs;         /**< 0: the protocol's default: cached 30, or what makes 1000 steps; augmented 100 */
+    int epochs;         /**< 0: the protocol's default: cached 30, or what makes 3000 steps; augmented 100 */
     int64_t max_images; /**< use only the first n training images of a keyed permutation; 0: all */
     uint64_t seed;
     int threads; /**< 0: all usable cores */

@@ -7,7 +7,9 @@
  * neighbours costs less accuracy than the held-out tenth can tell. */
 static const double rates[] = { 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0 };
 enum { N_RATES = sizeof rates / sizeof *rates };
-enum { BATCH = 256, EPOCHS = 30, MIN_STEPS = 1000 };
+/* Fewer steps stop one to two points short of the converged classifier (8,000 Fashion-MNIST images, 128
+ * features of a random network: 78.6 % after 1000 steps, 79.6 after 4000, 80.3 by L-BFGS). */
+enum { BATCH = 256, EPOCHS = 30, MIN_STEPS = 3000 };
 enum { SWEEP_PART = 3 }; /* the sweep runs a third of the epochs */
 static const double MOMENTUM = 0.9, WEIGHT_DECAY = 1e-6;
 

@@ -26,7 +26,7 @@ typedef struct bw_cached_result {
  * scored.
  *
  * `train` and `test` select the first n rows (rows is NULL). Default epochs: 30, or more where that would be
- * fewer than 1000 steps.
+ * fewer than 3000 steps.
  * BW_EDATA: fewer than two classes among the training rows. BW_ENONFINITE: features not finite.
  * BW_EINTERRUPTED. BW_ENOMEM. */
 BW_MUST_CHECK

@@ -3,7 +3,7 @@
 
 /* Images a network sees at once: enough small ones to fill the kernels, few enough large ones that their
  * activations stay small beside the features. */
-enum { SMALL_IMAGE = 64, SMALL_BATCH = 128, LARGE_BATCH = 16 };
+enum { SMALL_IMAGE = 64, SMALL_BATCH = 64, LARGE_BATCH = 16 };
 
 bw_image_pass bw__image_pass_of(const bw_config *config, int64_t max_images, uint64_t seed, int threads)
 {
