@@ -354,16 +354,35 @@ void bw__bn_backward(const bw_bn *bn, bw_exec *x, float *diff_y, float *diff_wei
 
 /* ---- with global average pooling behind ---- */
 
+/* Loops over channels in tiles whose sums stay in registers: TILE(32), TILE(8), TILE(1) with W constant. */
+#define FOR_TILES(c, call)                                                                                   \
+    do {                                                                                                     \
+        int64_t c0 = 0;                                                                                      \
+        for (; c0 + 32 <= (c); c0 += 32)                                                                     \
+            call(32);                                                                                        \
+        for (; c0 + 8 <= (c); c0 += 8)                                                                       \
+            call(8);                                                                                         \
+        for (; c0 < (c); c0++)                                                                               \
+            call(1);                                                                                         \
+    } while (0)
+
+BW_INLINE void relu_pool_tile(float *h, const float *y, const float *a, const float *b, int64_t positions,
+                              int64_t c, int64_t c0, const int W)
+{
+    float s[32] = { 0 }, scale = 1.0f / (float)positions;
+    for (int64_t r = 0; r < positions; r++)
+        for (int j = 0; j < W; j++)
+            s[j] += relu(a[c0 + j] * y[r * c + c0 + j] + b[c0 + j]);
+    for (int j = 0; j < W; j++)
+        h[c0 + j] = s[j] * scale;
+}
+
 BW_CLONES static void relu_pool_image(float *h, const float *y, const float *a, const float *b,
                                       int64_t positions, int64_t c)
 {
-    float scale = 1.0f / (float)positions;
-    memset(h, 0, (size_t)c * sizeof *h);
-    for (int64_t r = 0; r < positions; r++)
-        for (int64_t i = 0; i < c; i++)
-            h[i] += relu(a[i] * y[r * c + i] + b[i]);
-    for (int64_t i = 0; i < c; i++)
-        h[i] *= scale;
+#define POOL(W) relu_pool_tile(h, y, a, b, positions, c, c0, W)
+    FOR_TILES(c, POOL);
+#undef POOL
 }
 
 void bw__bn_relu_pool_forward(const bw_bn *bn, bw_exec *x, float *h, const float *y, int64_t positions)
@@ -378,17 +397,28 @@ void bw__bn_relu_pool_forward(const bw_bn *bn, bw_exec *x, float *h, const float
 }
 
 /* Sums over one image's positive positions of 1 and of (y - mean). */
+BW_INLINE void positive_tile(float *count, float *sum, const float *y, const float *mean, const float *a,
+                             const float *b, int64_t positions, int64_t c, int64_t c0, const int W)
+{
+    float n[32] = { 0 }, s[32] = { 0 };
+    for (int64_t r = 0; r < positions; r++)
+        for (int j = 0; j < W; j++) {
+            float v = y[r * c + c0 + j], on = a[c0 + j] * v + b[c0 + j] > 0.0f ? 1.0f : 0.0f;
+            n[j] += on;
+            s[j] += on * (v - mean[c0 + j]);
+        }
+    for (int j = 0; j < W; j++) {
+        count[c0 + j] = n[j];
+        sum[c0 + j] = s[j];
+    }
+}
+
 BW_CLONES static void positive_sums(float *count, float *sum, const float *y, const float *mean,
                                     const float *a, const float *b, int64_t positions, int64_t c)
 {
-    memset(count, 0, (size_t)c * sizeof *count);
-    memset(sum, 0, (size_t)c * sizeof *sum);
-    for (int64_t r = 0; r < positions; r++)
-        for (int64_t i = 0; i < c; i++) {
-            bool on = a[i] * y[r * c + i] + b[i] > 0.0f;
-            count[i] += on ? 1.0f : 0.0f;
-            sum[i] += on ? y[r * c + i] - mean[i] : 0.0f;
-        }
+#define POSITIVE(W) positive_tile(count, sum, y, mean, a, b, positions, c, c0, W)
+    FOR_TILES(c, POSITIVE);
+#undef POSITIVE
 }
 
 BW_CLONES static void pool_backward_image(float *dy, const float *g, const float *y, const float *mean,
