@@ -102,7 +102,7 @@ static float *step_block(step_case *c, int k, const float *in, int64_t *side)
 
     CHECK_OK(bw__loss_create(&loss, &c->x, &config.loss, c->setting.batch, wide));
     CHECK_OK(bw__loss_run(loss, &c->x, &value, diff_z, z));
-    char key[16];
+    char key[32];
     (void)snprintf(key, sizeof key, "loss.%d", k + 1);
     parity_compare_loss(&c->loss, c->file, key, value.on_diag, value.off_diag, value.total);
 
