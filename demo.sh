@@ -22,6 +22,7 @@ for ((n = 2; ; n++)); do
     [ -e "$run" ] || [ -e "$random" ] || break
     suffix=-$n
 done
+images=20000 # labelled ones that probe and neighbours use, of 60,000; the test set is whole
 options=(--recipe "$recipe" --data "$data" ${DEMO_SEED:+--set "seed=$DEMO_SEED"} "$@")
 
 SECONDS=0
@@ -32,15 +33,15 @@ step "the same network before training: $random"
 build/blockwise pretrain "${options[@]}" --out "$random" --set train.steps=0
 for model in "$run" "$random"; do
     step "linear probe and nearest neighbours of every block: $model"
-    build/blockwise probe "$model" --data "$data" --feature head --json >"$model/demo-probe.json"
-    build/blockwise knn "$model" --data "$data" --feature head --k 20 --json >"$model/demo-knn.json"
+    build/blockwise probe "$model" --data "$data" --feature head --images "$images" --json >"$model/demo-probe.json"
+    build/blockwise knn "$model" --data "$data" --feature head --images "$images" --k 20 --json >"$model/demo-knn.json"
 done
 step "nearest neighbours on raw pixels"
-build/blockwise knn "$run" --raw --data "$data" --k 20 --json >"$run/demo-raw.json"
+build/blockwise knn "$run" --raw --data "$data" --images "$images" --k 20 --json >"$run/demo-raw.json"
 took=$SECONDS
 
 # The results are arrays of flat JSON objects: one record for each "}".
-awk -v run="$run" -v took="$took" '
+awk -v run="$run" -v took="$took" -v images="$images" '
     function value(key,    text) {
         if (!match($0, "\"" key "\"[ \n]*:[ \n]*[^,}]*")) return ""
         text = substr($0, RSTART, RLENGTH)
@@ -60,7 +61,7 @@ awk -v run="$run" -v took="$took" '
     }
     END {
         print ""
-        print "Fashion-MNIST test set, top-1 in per cent"
+        printf "Fashion-MNIST test set, top-1 in per cent; %d labelled training images\n", images
         print ""
         print "          linear probe          kNN (k=20)"
         print "block   trained   random     trained   random"
