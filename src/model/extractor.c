@@ -27,7 +27,8 @@ static bw_status extract_block(bw_extractor *e, int k, float **out, float *head,
     BW_TRY(bw__trunk_forward(&b->trunk, &run, *out, in));
     /* The batch has room for more rows than are wanted: features are made aside and cut. */
     float *h = bw__exec_take_f32(x, e->batch * s->head_dim), *g = bw__exec_take_f32(x, e->batch * s->out_c);
-    if (e->network->has_heads || s->pool == BW_POOL_GSP) BW_TRY(bw__head_forward(&b->head, &run, h, *out));
+    bool has_head = e->network->has_heads || s->pool == BW_POOL_GSP;
+    if (has_head && (head || bw__exec_is_dry(x))) BW_TRY(bw__head_forward(&b->head, &run, h, *out));
     bw__gsp_forward(x, g, *out, e->batch, positions, s->out_c);
     if (bw__exec_is_dry(x)) goto out;
     if (head) memcpy(head, h, (size_t)(n * s->head_dim) * sizeof *h);

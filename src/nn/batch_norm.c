@@ -49,6 +49,18 @@ void bw__bn_destroy(bw_bn *bn)
 
 /* ---- sums over rows ---- */
 
+/* Loops over channels in tiles whose sums stay in registers: TILE(32), TILE(8), TILE(1) with W constant. */
+#define FOR_TILES(c, call)                                                                                   \
+    do {                                                                                                     \
+        int64_t c0 = 0;                                                                                      \
+        for (; c0 + 32 <= (c); c0 += 32)                                                                     \
+            call(32);                                                                                        \
+        for (; c0 + 8 <= (c); c0 += 8)                                                                       \
+            call(8);                                                                                         \
+        for (; c0 < (c); c0++)                                                                               \
+            call(1);                                                                                         \
+    } while (0)
+
 /* Sums of (y - shift) and its square over the rows of a block, for W channels from c0. */
 BW_INLINE void moments_tile(double *s0, double *s1, const float *y, const float *shift, int64_t rows,
                             int64_t c, int64_t c0, const int W)
@@ -72,13 +84,10 @@ BW_CLONES static void moments(double *s0, double *s1, const float *y, const floa
                               int64_t c)
 {
     for (int64_t r = 0; r < rows; r += BLOCK) {
-        int64_t n = rows - r < BLOCK ? rows - r : BLOCK, c0 = 0;
-        for (; c0 + 32 <= c; c0 += 32)
-            moments_tile(s0, s1, y + r * c, shift, n, c, c0, 32);
-        for (; c0 + 8 <= c; c0 += 8)
-            moments_tile(s0, s1, y + r * c, shift, n, c, c0, 8);
-        for (; c0 < c; c0++)
-            moments_tile(s0, s1, y + r * c, shift, n, c, c0, 1);
+        int64_t n = rows - r < BLOCK ? rows - r : BLOCK;
+#define MOMENTS(W) moments_tile(s0, s1, y + r * c, shift, n, c, c0, W)
+        FOR_TILES(c, MOMENTS);
+#undef MOMENTS
     }
 }
 
@@ -107,13 +116,10 @@ BW_INLINE void products_all(double *s0, double *s1, const float *diff, const flo
                             const float *a, const float *b, int64_t rows, int64_t c, const bool relu)
 {
     for (int64_t r = 0; r < rows; r += BLOCK) {
-        int64_t n = rows - r < BLOCK ? rows - r : BLOCK, c0 = 0;
-        for (; c0 + 32 <= c; c0 += 32)
-            products_tile(s0, s1, diff + r * c, y + r * c, mean, a, b, n, c, c0, 32, relu);
-        for (; c0 + 8 <= c; c0 += 8)
-            products_tile(s0, s1, diff + r * c, y + r * c, mean, a, b, n, c, c0, 8, relu);
-        for (; c0 < c; c0++)
-            products_tile(s0, s1, diff + r * c, y + r * c, mean, a, b, n, c, c0, 1, relu);
+        int64_t n = rows - r < BLOCK ? rows - r : BLOCK;
+#define PRODUCTS(W) products_tile(s0, s1, diff + r * c, y + r * c, mean, a, b, n, c, c0, W, relu)
+        FOR_TILES(c, PRODUCTS);
+#undef PRODUCTS
     }
 }
 
@@ -353,18 +359,6 @@ void bw__bn_backward(const bw_bn *bn, bw_exec *x, float *diff_y, float *diff_wei
 }
 
 /* ---- with global average pooling behind ---- */
-
-/* Loops over channels in tiles whose sums stay in registers: TILE(32), TILE(8), TILE(1) with W constant. */
-#define FOR_TILES(c, call)                                                                                   \
-    do {                                                                                                     \
-        int64_t c0 = 0;                                                                                      \
-        for (; c0 + 32 <= (c); c0 += 32)                                                                     \
-            call(32);                                                                                        \
-        for (; c0 + 8 <= (c); c0 += 8)                                                                       \
-            call(8);                                                                                         \
-        for (; c0 < (c); c0++)                                                                               \
-            call(1);                                                                                         \
-    } while (0)
 
 BW_INLINE void relu_pool_tile(float *h, const float *y, const float *a, const float *b, int64_t positions,
                               int64_t c, int64_t c0, const int W)
