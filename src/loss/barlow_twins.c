@@ -41,9 +41,12 @@ static bw_status barlow_create(void **state, bw_exec *x, const bw_loss_config *c
     BW_TRY(BW_ALLOC(&b, 1));
     *b = (barlow){ .n = n, .d = d, .lambda = config->lambda, .scale = config->scale };
     BW_TRY(bw__bn_create(&b->bn, 2, n, d));
-    BW_TRY(bw__matmul_create(&b->correlate, x, d, d, n, true, false));
-    BW_TRY(bw__matmul_create(&b->times_gt, x, n, d, d, false, true));
-    BW_TRY(bw__matmul_create(&b->times_g, x, n, d, d, false, false));
+    const bw_matmul_shape correlate = { .m = d, .n = d, .k = n, .transpose_a = true },
+                          times_gt = { .m = n, .n = d, .k = d, .transpose_b = true },
+                          times_g = { .m = n, .n = d, .k = d };
+    BW_TRY(bw__matmul_create(&b->correlate, x, &correlate));
+    BW_TRY(bw__matmul_create(&b->times_gt, x, &times_gt));
+    BW_TRY(bw__matmul_create(&b->times_g, x, &times_g));
     *state = b;
     b = NULL;
 out:

@@ -7,9 +7,12 @@ bw_status bw__projector_create(bw_projector *p, bw_exec *x, const bw_block_spec 
     for (int i = 0; i < spec->n_linear; i++) {
         const bw_layer_spec *s = &spec->linear[i];
         if (s->oc > p->max_width) p->max_width = s->oc;
-        BW_TRY(bw__matmul_create(&p->forward[i], x, n, s->oc, s->ic, false, true));
-        BW_TRY(bw__matmul_create(&p->backward_data[i], x, n, s->ic, s->oc, false, false));
-        BW_TRY(bw__matmul_create(&p->backward_weights[i], x, s->oc, s->ic, n, true, false));
+        const bw_matmul_shape forward = { .m = n, .n = s->oc, .k = s->ic, .transpose_b = true },
+                              data = { .m = n, .n = s->ic, .k = s->oc },
+                              weights = { .m = s->oc, .n = s->ic, .k = n, .transpose_a = true };
+        BW_TRY(bw__matmul_create(&p->forward[i], x, &forward));
+        BW_TRY(bw__matmul_create(&p->backward_data[i], x, &data));
+        BW_TRY(bw__matmul_create(&p->backward_weights[i], x, &weights));
         if (s->bn != BW_NO_BN) BW_TRY(bw__bn_create(&p->bn[i], views, n / views, s->oc));
     }
 out:

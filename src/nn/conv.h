@@ -1,17 +1,19 @@
-/* Convolution of f32 NHWC tensors, no bias, through oneDNN.
+/* Convolution of NHWC tensors, no bias, through oneDNN.
  *
  *     dst[n, oh, ow, oc] = sum over ic, kh, kw of src[n, oh*stride - pad + kh, ow*stride - pad + kw, ic]
  *                                                * weights[oc, ic, kh, kw]
  *
- * Weights and their gradient are OIHW as everywhere outside this folder; oneDNN's own layout of them lives
- * in scratch for the time of one call. */
+ * src, dst and their gradients are of the shape's type. Weights and their gradient are f32 OIHW as everywhere
+ * outside this folder; oneDNN's own layout and type of them live in scratch for the time of one call. */
 #ifndef BW_NN_CONV_H
 #define BW_NN_CONV_H
 #include "nn/exec.h"
+#include "nn/type.h"
 
 typedef struct bw_conv_shape {
     int64_t n, h, w, ic, oc;
     int kernel, stride, pad;
+    bw_type type; /* of src, dst, diff_src and diff_dst */
 } bw_conv_shape;
 
 static inline int64_t bw__conv_out(int64_t size, int kernel, int stride, int pad)
@@ -28,7 +30,8 @@ typedef enum bw_passes {
 typedef struct bw_conv bw_conv;
 
 /* BW_EKERNEL if oneDNN has no vectorised implementation for the shape (a reference one is refused: it would
- * be a hundred times slower), naming shape and implementation. `passes` is an or of bw_passes. */
+ * be a hundred times slower) or none for the type on this processor, naming shape and implementation.
+ * `passes` is an or of bw_passes. */
 BW_MUST_CHECK
 bw_status bw__conv_create(bw_conv **out, bw_exec *x, const bw_conv_shape *shape, unsigned passes);
 void bw__conv_free(bw_conv *conv);
@@ -38,11 +41,11 @@ int64_t bw__conv_flops(const bw_conv *conv);
 
 /* All of them overwrite their output. */
 BW_MUST_CHECK
-bw_status bw__conv_forward(bw_conv *conv, bw_exec *x, float *dst, const float *src, const float *weights);
+bw_status bw__conv_forward(bw_conv *conv, bw_exec *x, void *dst, const void *src, const float *weights);
 BW_MUST_CHECK
-bw_status bw__conv_backward_data(bw_conv *conv, bw_exec *x, float *diff_src, const float *diff_dst,
+bw_status bw__conv_backward_data(bw_conv *conv, bw_exec *x, void *diff_src, const void *diff_dst,
                                  const float *weights);
 BW_MUST_CHECK
-bw_status bw__conv_backward_weights(bw_conv *conv, bw_exec *x, float *diff_weights, const float *src,
-                                    const float *diff_dst);
+bw_status bw__conv_backward_weights(bw_conv *conv, bw_exec *x, float *diff_weights, const void *src,
+                                    const void *diff_dst);
 #endif

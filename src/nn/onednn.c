@@ -218,6 +218,16 @@ out:
     return st;
 }
 
+static dnnl_data_type_t data_type(bw_type type)
+{
+    return type == BW_BF16 ? dnnl_bf16 : dnnl_f32;
+}
+
+static const char *type_name(bw_type type)
+{
+    return type == BW_BF16 ? "bf16" : "f32";
+}
+
 /* ---- convolution ---- */
 
 struct bw_conv {
@@ -226,7 +236,7 @@ struct bw_conv {
 };
 
 typedef struct bw_conv_descs {
-    dnnl_memory_desc_t src, weights, dst, oihw;
+    dnnl_memory_desc_t src, weights, diff_weights, dst, oihw;
     dnnl_dims_t strides, dilates, padding;
     char what[160];
 } bw_conv_descs;
@@ -238,18 +248,21 @@ static bw_status conv_describe(bw_conv_descs *d, const bw_conv_shape *s)
     int64_t ow = bw__conv_out(s->w, s->kernel, s->stride, s->pad);
     dnnl_dims_t src = { s->n, s->ic, s->h, s->w }, dst = { s->n, s->oc, oh, ow };
     dnnl_dims_t weights = { s->oc, s->ic, s->kernel, s->kernel };
+    dnnl_data_type_t type = data_type(s->type);
     (void)snprintf(d->what, sizeof d->what,
-                   "convolution %dx%d/%d of [%lld, %lld, %lld, %lld] to %lld channels", s->kernel, s->kernel,
-                   s->stride, (long long)s->n, (long long)s->h, (long long)s->w, (long long)s->ic,
-                   (long long)s->oc);
+                   "convolution %dx%d/%d of %s [%lld, %lld, %lld, %lld] to %lld channels", s->kernel,
+                   s->kernel, s->stride, type_name(s->type), (long long)s->n, (long long)s->h,
+                   (long long)s->w, (long long)s->ic, (long long)s->oc);
     for (int i = 0; i < 2; i++) {
         d->strides[i] = s->stride;
         d->dilates[i] = 0;
         d->padding[i] = s->pad;
     }
-    DNNL_TRY(dnnl_memory_desc_init_by_tag(&d->src, 4, src, dnnl_f32, dnnl_nhwc), d->what);
-    DNNL_TRY(dnnl_memory_desc_init_by_tag(&d->dst, 4, dst, dnnl_f32, dnnl_nhwc), d->what);
-    DNNL_TRY(dnnl_memory_desc_init_by_tag(&d->weights, 4, weights, dnnl_f32, dnnl_format_tag_any), d->what);
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&d->src, 4, src, type, dnnl_nhwc), d->what);
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&d->dst, 4, dst, type, dnnl_nhwc), d->what);
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&d->weights, 4, weights, type, dnnl_format_tag_any), d->what);
+    DNNL_TRY(dnnl_memory_desc_init_by_tag(&d->diff_weights, 4, weights, dnnl_f32, dnnl_format_tag_any),
+             d->what);
     DNNL_TRY(dnnl_memory_desc_init_by_tag(&d->oihw, 4, weights, dnnl_f32, dnnl_oihw), d->what);
 out:
     return st;
@@ -283,7 +296,7 @@ static bw_status conv_create_backward_weights(bw_conv *c, bw_exec *x, bw_conv_de
     const dnnl_query_t query[] = { dnnl_query_src_md, dnnl_query_diff_weights_md, dnnl_query_diff_dst_md };
     const int arg[] = { DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST };
     DNNL_TRY(dnnl_dilated_convolution_backward_weights_desc_init(&cd, dnnl_convolution_direct, &d->src,
-                                                                 &d->weights, NULL, &d->dst, d->strides,
+                                                                 &d->diff_weights, NULL, &d->dst, d->strides,
                                                                  d->dilates, d->padding, d->padding),
              d->what);
     DNNL_TRY(
@@ -348,22 +361,22 @@ int64_t bw__conv_flops(const bw_conv *c)
 }
 
 /* oneDNN takes every buffer as void *, also those it only reads. */
-static void *readable(const float *p)
+static void *readable(const void *p)
 {
     union {
-        const float *in;
+        const void *in;
         void *out;
     } u = { p };
     return u.out;
 }
 
-bw_status bw__conv_forward(bw_conv *c, bw_exec *x, float *dst, const float *src, const float *weights)
+bw_status bw__conv_forward(bw_conv *c, bw_exec *x, void *dst, const void *src, const float *weights)
 {
     void *data[] = { readable(src), readable(weights), dst };
     return primitive_run(&c->forward, x, data, false);
 }
 
-bw_status bw__conv_backward_data(bw_conv *c, bw_exec *x, float *diff_src, const float *diff_dst,
+bw_status bw__conv_backward_data(bw_conv *c, bw_exec *x, void *diff_src, const void *diff_dst,
                                  const float *weights)
 {
     void *data[] = { diff_src, readable(weights), readable(diff_dst) };
@@ -371,8 +384,8 @@ bw_status bw__conv_backward_data(bw_conv *c, bw_exec *x, float *diff_src, const 
     return primitive_run(&c->backward_data, x, data, false);
 }
 
-bw_status bw__conv_backward_weights(bw_conv *c, bw_exec *x, float *diff_weights, const float *src,
-                                    const float *diff_dst)
+bw_status bw__conv_backward_weights(bw_conv *c, bw_exec *x, float *diff_weights, const void *src,
+                                    const void *diff_dst)
 {
     void *data[] = { readable(src), diff_weights, readable(diff_dst) };
     BW_ASSERT(c->backward_weights.primitive);
@@ -382,37 +395,56 @@ bw_status bw__conv_backward_weights(bw_conv *c, bw_exec *x, float *diff_weights,
 /* ---- matrix product ---- */
 
 struct bw_matmul {
-    int64_t m, n, k;
+    bw_matmul_shape shape;
     bw_primitive primitive;
 };
 
-bw_status bw__matmul_create(bw_matmul **out, bw_exec *x, int64_t m, int64_t n, int64_t k, bool transpose_a,
-                            bool transpose_b)
+/* The logical matrix [rows, columns], stored as it is or transposed with rows `ld` elements apart. */
+static dnnl_status_t matrix_describe(dnnl_memory_desc_t *md, int64_t rows, int64_t columns, bw_type type,
+                                     bool transposed, int64_t ld)
+{
+    int64_t dense = transposed ? rows : columns;
+    dnnl_dims_t dims = { rows, columns }, strides;
+    if (ld == 0) ld = dense;
+    BW_ASSERT(ld >= dense);
+    strides[0] = transposed ? 1 : ld;
+    strides[1] = transposed ? ld : 1;
+    return dnnl_memory_desc_init_by_strides(md, 2, dims, data_type(type), strides);
+}
+
+bw_status bw__matmul_create(bw_matmul **out, bw_exec *x, const bw_matmul_shape *shape)
 {
     bw_status st = BW_OK;
+    const bw_matmul_shape s = *shape;
     bw_matmul *mm = NULL;
     dnnl_primitive_attr_t attr = NULL;
+    dnnl_post_ops_t post = NULL;
     dnnl_matmul_desc_t desc;
     dnnl_memory_desc_t a, b, dst;
-    dnnl_dims_t a_dims = { m, k }, b_dims = { k, n }, dst_dims = { m, n };
     const dnnl_query_t query[] = { dnnl_query_src_md, dnnl_query_weights_md, dnnl_query_dst_md };
     const int arg[] = { DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST };
     char what[96];
     *out = NULL;
-    (void)snprintf(what, sizeof what, "matrix product [%lld, %lld] x [%lld, %lld]", (long long)m,
-                   (long long)k, (long long)k, (long long)n);
+    (void)snprintf(what, sizeof what, "matrix product of %s [%lld, %lld] x [%lld, %lld]", type_name(s.type),
+                   (long long)s.m, (long long)s.k, (long long)s.k, (long long)s.n);
     BW_TRY(BW_ALLOC(&mm, 1));
-    *mm = (bw_matmul){ .m = m, .n = n, .k = k };
+    mm->shape = s;
     BW_TRY(scratch_attr(&attr));
-    DNNL_TRY(dnnl_memory_desc_init_by_tag(&a, 2, a_dims, dnnl_f32, transpose_a ? dnnl_ba : dnnl_ab), what);
-    DNNL_TRY(dnnl_memory_desc_init_by_tag(&b, 2, b_dims, dnnl_f32, transpose_b ? dnnl_ba : dnnl_ab), what);
-    DNNL_TRY(dnnl_memory_desc_init_by_tag(&dst, 2, dst_dims, dnnl_f32, dnnl_ab), what);
+    if (s.accumulate) {
+        DNNL_TRY(dnnl_post_ops_create(&post), what);
+        DNNL_TRY(dnnl_post_ops_append_sum(post, 1.0f), what);
+        DNNL_TRY(dnnl_primitive_attr_set_post_ops(attr, post), what);
+    }
+    DNNL_TRY(matrix_describe(&a, s.m, s.k, s.type, s.transpose_a, s.lda), what);
+    DNNL_TRY(matrix_describe(&b, s.k, s.n, s.type, s.transpose_b, s.ldb), what);
+    DNNL_TRY(matrix_describe(&dst, s.m, s.n, BW_F32, false, s.ldc), what);
     DNNL_TRY(dnnl_matmul_desc_init(&desc, &a, &b, NULL, &dst), what);
     DNNL_TRY(dnnl_primitive_desc_create(&mm->primitive.desc, &desc, attr, x->kernels->engine, NULL), what);
     BW_TRY(primitive_finish(&mm->primitive, x, what, 3, query, arg));
     *out = mm;
     mm = NULL;
 out:
+    if (post) dnnl_post_ops_destroy(post);
     if (attr) dnnl_primitive_attr_destroy(attr);
     bw__matmul_free(mm);
     return st;
@@ -427,11 +459,19 @@ void bw__matmul_free(bw_matmul *mm)
 
 int64_t bw__matmul_flops(const bw_matmul *mm)
 {
-    return 2 * mm->m * mm->n * mm->k;
+    return 2 * mm->shape.m * mm->shape.n * mm->shape.k;
 }
 
-bw_status bw__matmul_run(bw_matmul *mm, bw_exec *x, float *dst, const float *a, const float *b)
+bw_status bw__matmul_run(bw_matmul *mm, bw_exec *x, float *dst, const void *a, const void *b)
 {
     void *data[] = { readable(a), readable(b), dst };
     return primitive_run(&mm->primitive, x, data, false);
+}
+
+bw_status bw__sgemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float *a,
+                    int64_t lda, const float *b, int64_t ldb, bool accumulate, float *c, int64_t ldc)
+{
+    dnnl_status_t ds = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a, lda, b,
+                                  ldb, accumulate ? 1.0f : 0.0f, c, ldc);
+    return ds == dnnl_success ? BW_OK : kernel_fail(ds, "a matrix product");
 }

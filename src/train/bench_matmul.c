@@ -15,7 +15,7 @@ bw_status bw_bench_matmul(double *gflops, int64_t m, int64_t n, int64_t k, int r
     if (m < 1 || n < 1 || k < 1 || repeats < 1 || threads < 1)
         return bw_fail(BW_EINVAL, "sizes, repeats and threads must be at least 1");
     BW_TRY(bw__exec_create(&x, threads));
-    BW_TRY(bw__matmul_create(&mm, &x, m, n, k, false, false));
+    BW_TRY(bw__matmul_create(&mm, &x, &(bw_matmul_shape){ .m = m, .n = n, .k = k }));
     /* A dry run gives the size of the scratch. */
     BW_TRY(bw__matmul_run(mm, &x, NULL, NULL, NULL));
     BW_TRY(bw__arena_create(&x.arena, x.arena.peak + 1));

@@ -2,6 +2,7 @@
 #ifndef BW_TESTS_NN_PLAIN_H
 #define BW_TESTS_NN_PLAIN_H
 #include "nn/conv.h"
+#include "nn/matmul.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -52,6 +53,19 @@ static inline void plain_bn_relu(double *dst, const double *y, const double *wei
 }
 
 /* Small integers, so that f32 sums are exact. */
+/* dst += op(a) op(b), every index through its own leading dimension. */
+static inline void plain_matmul(const bw_matmul_shape *s, double *dst, const double *a, const double *b)
+{
+    int64_t lda = s->lda ? s->lda : s->transpose_a ? s->m : s->k;
+    int64_t ldb = s->ldb ? s->ldb : s->transpose_b ? s->k : s->n;
+    int64_t ldc = s->ldc ? s->ldc : s->n;
+    for (int64_t i = 0; i < s->m; i++)
+        for (int64_t j = 0; j < s->n; j++)
+            for (int64_t k = 0; k < s->k; k++)
+                dst[i * ldc + j] += a[s->transpose_a ? k * lda + i : i * lda + k] *
+                                    b[s->transpose_b ? j * ldb + k : k * ldb + j];
+}
+
 static inline void fill_integers(float *f, double *d, int64_t n, unsigned seed)
 {
     for (int64_t i = 0; i < n; i++) {

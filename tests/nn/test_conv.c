@@ -1,5 +1,4 @@
 #include "check.h"
-#include "nn/matmul.h"
 #include "nn/plain.h"
 #include "blockwise/status.h"
 #include <string.h>
@@ -88,31 +87,72 @@ static void a_shape_the_library_cannot_do_is_refused_by_name(void **state)
     bw__exec_destroy(&x);
 }
 
-static void matrix_product_equals_three_loops(void **state)
+static uint16_t bf16_bits(float v) /* exact for what is used here */
+{
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return (uint16_t)(bits >> 16);
+}
+
+static double bf16_value(uint16_t half)
+{
+    uint32_t bits = (uint32_t)half << 16;
+    float v;
+    memcpy(&v, &bits, sizeof v);
+    return (double)v;
+}
+
+/* Integers this small are exact in bf16 and so are their sums of 16 products in f32; only the result is
+ * rounded, to 8 bits. */
+static void bf16_convolution_is_right_where_the_processor_has_it_and_refused_elsewhere(void **state)
 {
     (void)state;
-    enum { M = 5, N = 7, K = 3 };
-    float a[M * K], b[K * N], at[K * M], bt[N * K], c[M * N];
-    double da[M * K], db[K * N], want[M * N] = { 0 }, got[M * N];
+    enum { N = 2, S = 5, IC = 16, OC = 32 };
+    const bw_conv_shape s = {
+        .n = N, .h = S, .w = S, .ic = IC, .oc = OC, .kernel = 1, .stride = 1, .type = BW_BF16
+    };
+    uint16_t src[N * S * S * IC], dst[N * S * S * OC];
+    float f[N * S * S * OC], w[OC * IC], diff_w[OC * IC];
+    double dsrc[N * S * S * IC], ddst[N * S * S * OC], dw[OC * IC], want[N * S * S * OC] = { 0 },
+                                                                                     got[N * S * S * OC];
     bw_exec x = exec_with_arena();
-    fill_integers(a, da, M * K, 4);
-    fill_integers(b, db, K * N, 5);
-    for (int i = 0; i < M; i++)
-        for (int j = 0; j < N; j++)
-            for (int k = 0; k < K; k++) {
-                want[i * N + j] += da[i * K + k] * db[k * N + j];
-                at[k * M + i] = a[i * K + k];
-                bt[j * K + k] = b[k * N + j];
-            }
-    for (int t = 0; t < 4; t++) {
-        bw_matmul *mm = NULL;
-        CHECK_OK(bw__matmul_create(&mm, &x, M, N, K, t & 1, t & 2));
-        CHECK_OK(bw__matmul_run(mm, &x, c, t & 1 ? at : a, t & 2 ? bt : b));
-        for (int i = 0; i < M * N; i++)
-            got[i] = (double)c[i];
-        CHECK_CLOSE(got, want, M * N, 0, 0);
-        bw__matmul_free(mm);
+    bw_conv *conv = NULL;
+    bw_status st =
+        bw__conv_create(&conv, &x, &s, BW_PASS_FORWARD | BW_PASS_BACKWARD_DATA | BW_PASS_BACKWARD_WEIGHTS);
+    if (strncmp(bw__exec_isa(), "AVX-512", 7) != 0) {
+        assert_int_equal(st, BW_EKERNEL);
+        assert_null(conv);
+        assert_non_null(strstr(bw_last_error(), "of bf16"));
+    } else {
+        CHECK_OK(st);
+        fill_integers(f, dsrc, N * S * S * IC, 1);
+        for (int i = 0; i < N * S * S * IC; i++)
+            src[i] = bf16_bits(f[i]);
+        fill_integers(w, dw, OC * IC, 2);
+        CHECK_OK(bw__conv_forward(conv, &x, dst, src, w));
+        plain_conv(&s, PLAIN_FORWARD, dsrc, dw, want);
+        for (int i = 0; i < N * S * S * OC; i++)
+            got[i] = bf16_value(dst[i]);
+        CHECK_CLOSE(got, want, N * S * S * OC, 1.0 / 256, 0);
+
+        fill_integers(f, ddst, N * S * S * OC, 3);
+        for (int i = 0; i < N * S * S * OC; i++)
+            dst[i] = bf16_bits(f[i]);
+        memset(want, 0, sizeof want);
+        CHECK_OK(bw__conv_backward_weights(conv, &x, diff_w, src, dst));
+        plain_conv(&s, PLAIN_WEIGHTS, dsrc, want, ddst);
+        for (int i = 0; i < OC * IC; i++)
+            got[i] = (double)diff_w[i];
+        CHECK_CLOSE(got, want, OC * IC, 0, 0);
+
+        memset(want, 0, sizeof want);
+        CHECK_OK(bw__conv_backward_data(conv, &x, src, dst, w));
+        plain_conv(&s, PLAIN_DATA, want, dw, ddst);
+        for (int i = 0; i < N * S * S * IC; i++)
+            got[i] = bf16_value(src[i]);
+        CHECK_CLOSE(got, want, N * S * S * IC, 1.0 / 256, 0);
     }
+    bw__conv_free(conv);
     bw__exec_destroy(&x);
 }
 
@@ -144,7 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolution_and_both_gradients_equal_the_plain_twin),
         cmocka_unit_test(a_shape_the_library_cannot_do_is_refused_by_name),
-        cmocka_unit_test(matrix_product_equals_three_loops),
+        cmocka_unit_test(bf16_convolution_is_right_where_the_processor_has_it_and_refused_elsewhere),
         cmocka_unit_test(arena_sides_do_not_meet_and_the_dry_run_gives_the_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
