@@ -4,7 +4,7 @@
 #define BW_NN_EXEC_H
 #include "nn/arena.h"
 
-typedef struct bw_kernels bw_kernels; /* oneDNN's engine and stream; onednn.c */
+typedef struct bw_kernels bw_kernels; /* oneDNN's engine and stream; onednn.h */
 
 typedef struct bw_exec {
     bw_arena arena;

@@ -1,0 +1,159 @@
+#include "nn/conv.h"
+#include "base/memory.h"
+#include "nn/onednn.h"
+#include <stdio.h>
+
+struct bw_conv {
+    bw_conv_shape shape;
+    bw_primitive forward, backward_data, backward_weights;
+};
+
+typedef struct conv_descs {
+    bw_md_conv conv;
+    bw_md oihw;
+    char what[160];
+} conv_descs;
+
+static void conv_descs_clear(conv_descs *d)
+{
+    bw__md_clear(&d->conv.src);
+    bw__md_clear(&d->conv.weights);
+    bw__md_clear(&d->conv.diff_weights);
+    bw__md_clear(&d->conv.dst);
+    bw__md_clear(&d->oihw);
+}
+
+static bw_status conv_describe(conv_descs *d, const bw_conv_shape *s)
+{
+    bw_status st = BW_OK;
+    int64_t oh = bw__conv_out(s->h, s->kernel, s->stride, s->pad);
+    int64_t ow = bw__conv_out(s->w, s->kernel, s->stride, s->pad);
+    dnnl_dims_t src = { s->n, s->ic, s->h, s->w }, dst = { s->n, s->oc, oh, ow };
+    dnnl_dims_t weights = { s->oc, s->ic, s->kernel, s->kernel };
+    dnnl_data_type_t type = bw__onednn_type(s->type);
+    bw_md_conv *c = &d->conv;
+    (void)snprintf(d->what, sizeof d->what,
+                   "convolution %dx%d/%d of %s [%lld, %lld, %lld, %lld] to %lld channels", s->kernel,
+                   s->kernel, s->stride, bw__onednn_type_name(s->type), (long long)s->n, (long long)s->h,
+                   (long long)s->w, (long long)s->ic, (long long)s->oc);
+    for (int i = 0; i < 2; i++) {
+        c->strides[i] = s->stride;
+        c->dilates[i] = 0;
+        c->padding[i] = s->pad;
+    }
+    DNNL_TRY(bw__md_with_tag(&c->src, 4, src, type, dnnl_nhwc), d->what);
+    DNNL_TRY(bw__md_with_tag(&c->dst, 4, dst, type, dnnl_nhwc), d->what);
+    DNNL_TRY(bw__md_with_tag(&c->weights, 4, weights, type, dnnl_format_tag_any), d->what);
+    DNNL_TRY(bw__md_with_tag(&c->diff_weights, 4, weights, dnnl_f32, dnnl_format_tag_any), d->what);
+    DNNL_TRY(bw__md_with_tag(&d->oihw, 4, weights, dnnl_f32, dnnl_oihw), d->what);
+out:
+    return st;
+}
+
+static bw_status create_forward(bw_conv *c, bw_exec *x, const conv_descs *d, dnnl_primitive_attr_t attr)
+{
+    bw_status st = BW_OK;
+    bw_primitive *p = &c->forward;
+    const dnnl_query_t query[] = { dnnl_query_src_md, dnnl_query_weights_md, dnnl_query_dst_md };
+    const int arg[] = { DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST };
+    DNNL_TRY(bw__pd_conv_forward(&p->desc, x->kernels->engine, &d->conv, attr), d->what);
+    BW_TRY(bw__primitive_finish(p, x, d->what, 3, query, arg));
+    BW_TRY(bw__primitive_reorder(p, x, d->what, 1, bw__md_view(&d->oihw), false));
+out:
+    return st;
+}
+
+static bw_status create_backward_data(bw_conv *c, bw_exec *x, const conv_descs *d, dnnl_primitive_attr_t attr)
+{
+    bw_status st = BW_OK;
+    bw_primitive *p = &c->backward_data;
+    const dnnl_query_t query[] = { dnnl_query_diff_src_md, dnnl_query_weights_md, dnnl_query_diff_dst_md };
+    const int arg[] = { DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST };
+    DNNL_TRY(bw__pd_conv_backward_data(&p->desc, x->kernels->engine, &d->conv, c->forward.desc, attr),
+             d->what);
+    BW_TRY(bw__primitive_finish(p, x, d->what, 3, query, arg));
+    BW_TRY(bw__primitive_reorder(p, x, d->what, 1, bw__md_view(&d->oihw), false));
+out:
+    return st;
+}
+
+static bw_status create_backward_weights(bw_conv *c, bw_exec *x, const conv_descs *d,
+                                         dnnl_primitive_attr_t attr)
+{
+    bw_status st = BW_OK;
+    bw_primitive *p = &c->backward_weights;
+    const dnnl_query_t query[] = { dnnl_query_src_md, dnnl_query_diff_weights_md, dnnl_query_diff_dst_md };
+    const int arg[] = { DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST };
+    DNNL_TRY(bw__pd_conv_backward_weights(&p->desc, x->kernels->engine, &d->conv, c->forward.desc, attr),
+             d->what);
+    BW_TRY(bw__primitive_finish(p, x, d->what, 3, query, arg));
+    BW_TRY(bw__primitive_reorder(p, x, d->what, 1, bw__md_view(&d->oihw), true));
+out:
+    return st;
+}
+
+bw_status bw__conv_create(bw_conv **out, bw_exec *x, const bw_conv_shape *shape, unsigned passes)
+{
+    bw_status st = BW_OK;
+    bw_conv *c = NULL;
+    dnnl_primitive_attr_t attr = NULL;
+    conv_descs d = { 0 };
+    *out = NULL;
+    BW_TRY(BW_ALLOC(&c, 1));
+    c->shape = *shape;
+    BW_TRY(conv_describe(&d, shape));
+    BW_TRY(bw__onednn_attr(&attr));
+    BW_TRY(create_forward(c, x, &d, attr)); /* the hint of the other two */
+    if (passes & BW_PASS_BACKWARD_DATA) BW_TRY(create_backward_data(c, x, &d, attr));
+    if (passes & BW_PASS_BACKWARD_WEIGHTS) BW_TRY(create_backward_weights(c, x, &d, attr));
+    *out = c;
+    c = NULL;
+out:
+    if (attr) dnnl_primitive_attr_destroy(attr);
+    conv_descs_clear(&d);
+    bw__conv_free(c);
+    return st;
+}
+
+void bw__conv_free(bw_conv *c)
+{
+    if (!c) return;
+    bw__primitive_clear(&c->forward);
+    bw__primitive_clear(&c->backward_data);
+    bw__primitive_clear(&c->backward_weights);
+    bw__free(c);
+}
+
+const bw_conv_shape *bw__conv_get_shape(const bw_conv *c)
+{
+    return &c->shape;
+}
+
+int64_t bw__conv_flops(const bw_conv *c)
+{
+    const bw_conv_shape *s = &c->shape;
+    return 2 * s->n * bw__conv_out(s->h, s->kernel, s->stride, s->pad) *
+           bw__conv_out(s->w, s->kernel, s->stride, s->pad) * s->oc * s->ic * s->kernel * s->kernel;
+}
+
+bw_status bw__conv_forward(bw_conv *c, bw_exec *x, void *dst, const void *src, const float *weights)
+{
+    void *data[] = { bw__onednn_readable(src), bw__onednn_readable(weights), dst };
+    return bw__primitive_run(&c->forward, x, data, false);
+}
+
+bw_status bw__conv_backward_data(bw_conv *c, bw_exec *x, void *diff_src, const void *diff_dst,
+                                 const float *weights)
+{
+    void *data[] = { diff_src, bw__onednn_readable(weights), bw__onednn_readable(diff_dst) };
+    BW_ASSERT(c->backward_data.primitive);
+    return bw__primitive_run(&c->backward_data, x, data, false);
+}
+
+bw_status bw__conv_backward_weights(bw_conv *c, bw_exec *x, float *diff_weights, const void *src,
+                                    const void *diff_dst)
+{
+    void *data[] = { bw__onednn_readable(src), diff_weights, bw__onednn_readable(diff_dst) };
+    BW_ASSERT(c->backward_weights.primitive);
+    return bw__primitive_run(&c->backward_weights, x, data, true);
+}

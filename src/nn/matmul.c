@@ -1,0 +1,88 @@
+#include "nn/matmul.h"
+#include "base/memory.h"
+#include "nn/onednn.h"
+#include <stdio.h>
+
+struct bw_matmul {
+    bw_matmul_shape shape;
+    bw_primitive primitive;
+};
+
+/* The logical matrix [rows, columns], stored as it is or transposed with rows `ld` elements apart. */
+static dnnl_status_t matrix_describe(bw_md *md, int64_t rows, int64_t columns, bw_type type, bool transposed,
+                                     int64_t ld)
+{
+    int64_t dense = transposed ? rows : columns;
+    dnnl_dims_t dims = { rows, columns }, strides;
+    if (ld == 0) ld = dense;
+    BW_ASSERT(ld >= dense);
+    strides[0] = transposed ? 1 : ld;
+    strides[1] = transposed ? ld : 1;
+    return bw__md_with_strides(md, 2, dims, bw__onednn_type(type), strides);
+}
+
+bw_status bw__matmul_create(bw_matmul **out, bw_exec *x, const bw_matmul_shape *shape)
+{
+    bw_status st = BW_OK;
+    const bw_matmul_shape s = *shape;
+    bw_matmul *mm = NULL;
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_post_ops_t post = NULL;
+    bw_md a = { 0 }, b = { 0 }, dst = { 0 };
+    const dnnl_query_t query[] = { dnnl_query_src_md, dnnl_query_weights_md, dnnl_query_dst_md };
+    const int arg[] = { DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST };
+    char what[96];
+    *out = NULL;
+    (void)snprintf(what, sizeof what, "matrix product of %s [%lld, %lld] x [%lld, %lld]",
+                   bw__onednn_type_name(s.type), (long long)s.m, (long long)s.k, (long long)s.k,
+                   (long long)s.n);
+    BW_TRY(BW_ALLOC(&mm, 1));
+    mm->shape = s;
+    BW_TRY(bw__onednn_attr(&attr));
+    if (s.accumulate) {
+        DNNL_TRY(dnnl_post_ops_create(&post), what);
+        DNNL_TRY(bw__post_ops_add_sum(post), what);
+        DNNL_TRY(dnnl_primitive_attr_set_post_ops(attr, post), what);
+    }
+    DNNL_TRY(matrix_describe(&a, s.m, s.k, s.type, s.transpose_a, s.lda), what);
+    DNNL_TRY(matrix_describe(&b, s.k, s.n, s.type, s.transpose_b, s.ldb), what);
+    DNNL_TRY(matrix_describe(&dst, s.m, s.n, BW_F32, false, s.ldc), what);
+    DNNL_TRY(bw__pd_matmul(&mm->primitive.desc, x->kernels->engine, &a, &b, &dst, attr), what);
+    BW_TRY(bw__primitive_finish(&mm->primitive, x, what, 3, query, arg));
+    *out = mm;
+    mm = NULL;
+out:
+    if (post) dnnl_post_ops_destroy(post);
+    if (attr) dnnl_primitive_attr_destroy(attr);
+    bw__md_clear(&a);
+    bw__md_clear(&b);
+    bw__md_clear(&dst);
+    bw__matmul_free(mm);
+    return st;
+}
+
+void bw__matmul_free(bw_matmul *mm)
+{
+    if (!mm) return;
+    bw__primitive_clear(&mm->primitive);
+    bw__free(mm);
+}
+
+int64_t bw__matmul_flops(const bw_matmul *mm)
+{
+    return 2 * mm->shape.m * mm->shape.n * mm->shape.k;
+}
+
+bw_status bw__matmul_run(bw_matmul *mm, bw_exec *x, float *dst, const void *a, const void *b)
+{
+    void *data[] = { bw__onednn_readable(a), bw__onednn_readable(b), dst };
+    return bw__primitive_run(&mm->primitive, x, data, false);
+}
+
+bw_status bw__sgemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float *a,
+                    int64_t lda, const float *b, int64_t ldb, bool accumulate, float *c, int64_t ldc)
+{
+    dnnl_status_t ds = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a, lda, b,
+                                  ldb, accumulate ? 1.0f : 0.0f, c, ldc);
+    return ds == dnnl_success ? BW_OK : bw__onednn_fail(ds, "a matrix product");
+}
