@@ -1,5 +1,5 @@
 #include "cli/evaluation.h"
-#include "base/clock.h"
+#include "base/machine.h"
 #include "base/error.h"
 #include <sys/stat.h>
 

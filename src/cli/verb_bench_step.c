@@ -6,6 +6,7 @@
 #include "cli/progress.h"
 #include "cli/results.h"
 #include "cli/settings.h"
+#include "train/environment.h"
 
 static bw_status time_steps(double *seconds, bw_trainer *trainer, const float *views, int warmup, int steps)
 {
@@ -59,6 +60,7 @@ static int run_bench_step(const cli_options *o)
     int warmup = o->warmup >= 0 ? o->warmup : CLI_BENCH_WARMUP;
 
     BW_TRY(cli_bench_settings(&config, o));
+    bw__environment_say(&config);
     int64_t floats = BW_VIEWS * config.train.batch * config.data.image_size * config.data.image_size * 3;
     BW_TRY(BW_ALLOC(&views, floats));
     BW_TRY(BW_ALLOC(&seconds, steps));
@@ -83,6 +85,6 @@ const cli_verb cli_bench_step = { .name = "bench step",
                                   .notes = "Takes every setting of 'pretrain'. Without a recipe or a setting "
                                            "that says otherwise train.batch is 8.",
                                   .options = { CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_STEPS, CLI_WARMUP,
-                                               CLI_JSON, CLI_QUIET, CLI_END },
+                                               CLI_JSON, CLI_QUIET, CLI_VERBOSE, CLI_END },
                                   .interruptible = true,
                                   .run = run_bench_step };

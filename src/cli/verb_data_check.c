@@ -1,5 +1,5 @@
 /* `blockwise data check`: reads every image and says what is there. */
-#include "base/clock.h"
+#include "base/machine.h"
 #include "base/memory.h"
 #include "cli/progress.h"
 #include "cli/results.h"

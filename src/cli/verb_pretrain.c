@@ -1,5 +1,4 @@
 /* `blockwise pretrain`: a whole run, or the rest of one. */
-#include "base/clock.h"
 #include "base/error.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
@@ -34,14 +33,12 @@ static void on_start(void *user, int64_t total_steps, int64_t first_step, int64_
     const char *origin =
         cli_settings_origin(origin_text, sizeof origin_text, s->options, s->base, "optimizer.lr");
     if (first_step > 0) (void)snprintf(start, sizeof start, "; from step %lld", (long long)first_step);
-    cli_note("data: %s%lld images; network: %s width %lld, stem %s, %s, %s, %lld px; %d threads on %d cores, "
-             "%s, %s; "
+    cli_note("data: %s%lld images; network: %s width %lld, stem %s, %s, %lld px; "
              "lr %g x %lld/256 (%s); %lld steps%s",
              found, (long long)images, cli_setting(c, "model.arch"), (long long)c->model.width,
-             cli_setting(c, "model.stem"), cli_setting(c, "train.order"), cli_setting(c, "dtype"),
-             (long long)c->data.image_size, c->threads, bw__usable_cores(), bw_compute_library(),
-             bw_compute_isa(), c->optimizer.lr, (long long)c->train.batch,
-             origin ? origin : "default for this batch", (long long)total_steps, start);
+             cli_setting(c, "model.stem"), cli_setting(c, "train.order"), (long long)c->data.image_size,
+             c->optimizer.lr, (long long)c->train.batch, origin ? origin : "default for this batch",
+             (long long)total_steps, start);
 }
 
 static void on_step(void *user, const bw_step *step)

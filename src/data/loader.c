@@ -1,5 +1,6 @@
 #include "data/loader.h"
 #include "base/clock.h"
+#include "base/machine.h"
 #include "base/memory.h"
 #include "data/augment.h"
 #include "data/bad_images.h"
@@ -193,6 +194,7 @@ static void *work(void *arg)
     bw_loader *loader = w->loader;
     slot *s;
     int64_t i;
+    bw__unbind_thread();
     pthread_mutex_lock(&loader->lock);
     while (!loader->stop) {
         if (!take_sample(loader, &s, &i)) {

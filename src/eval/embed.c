@@ -1,4 +1,4 @@
-#include "base/clock.h"
+#include "base/machine.h"
 #include "base/error.h"
 #include "eval/features.h"
 

@@ -1,5 +1,5 @@
 /* Defaults, values that follow from others, impossible combinations, and what may change in a resumed run. */
-#include "base/clock.h"
+#include "base/machine.h"
 #include "formats/config_schema.h"
 #include <math.h>
 #include <stdio.h>

@@ -1,30 +1,14 @@
 #include "train/environment.h"
-#include "base/clock.h"
+#include "base/machine.h"
 #include "base/memory.h"
 #include "blockwise/trainer.h"
 #include "formats/json.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
-
-/* The processor's own name, as Linux tells it. */
-static void cpu_name(char *name, size_t size)
-{
-    static const char key[] = "model name";
-    char line[512];
-    FILE *f = fopen("/proc/cpuinfo", "r");
-    (void)snprintf(name, size, "unknown");
-    while (f && fgets(line, sizeof line, f)) {
-        const char *value = strchr(line, ':');
-        if (!value || strncmp(line, key, sizeof key - 1) != 0) continue;
-        value += strspn(value, ": \t");
-        (void)snprintf(name, size, "%.*s", (int)strcspn(value, "\n"), value);
-        break;
-    }
-    if (f) (void)fclose(f);
-}
 
 static void time_text(char *text, size_t size)
 {
@@ -39,7 +23,7 @@ bw_status bw__environment_json(char **out, const bw_environment *e)
     struct utsname system;
     memset(&system, 0, sizeof system);
     (void)uname(&system);
-    cpu_name(cpu, sizeof cpu);
+    bw__cpu_name(cpu, sizeof cpu);
     time_text(started, sizeof started);
 
     json_t *o = json_object();
@@ -60,10 +44,71 @@ bw_status bw__environment_json(char **out, const bw_environment *e)
     failed |= json_object_set_new(o, "compute_library", bw__json_text(bw_compute_library()));
     failed |= json_object_set_new(o, "instruction_set", bw__json_text(bw_compute_isa()));
     failed |= json_object_set_new(o, "usable_cores", json_integer(bw__usable_cores()));
+    failed |= json_object_set_new(o, "machine_cores", json_integer(bw__machine_cores()));
     failed |= json_object_set_new(o, "threads", json_integer(e->threads));
     failed |= json_object_set_new(o, "loader_threads", json_integer(e->loader_threads));
     failed |= json_object_set_new(o, "compiler", bw__json_text(__VERSION__));
     bw_status st = bw__json_pretty(out, failed ? NULL : o);
     json_decref(o);
     return st;
+}
+
+/* --- the line at the start --- */
+
+/* Instruction sets, each with all before it. */
+static const char *const ISAS[] = {
+    "generic",           "SSE4.1",          "AVX", "AVX2", "AVX2 with VNNI", "AVX-512", "AVX-512 with VNNI",
+    "AVX-512 with bf16", "AVX-512 with AMX"
+};
+
+static int isa_rank(const char *name)
+{
+    for (int i = 0; i < (int)(sizeof ISAS / sizeof ISAS[0]); i++)
+        if (strcmp(ISAS[i], name) == 0) return i;
+    return -1;
+}
+
+static void warn_of_isa(void)
+{
+    static const char *const VARIABLES[] = { "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA" };
+    const char *used = bw_compute_isa(), *there = bw__cpu_isa();
+    if (isa_rank(used) < 0 || isa_rank(used) >= isa_rank(there)) return;
+    for (size_t i = 0; i < sizeof VARIABLES / sizeof VARIABLES[0]; i++) {
+        const char *value = getenv(VARIABLES[i]);
+        if (!value || !value[0]) continue;
+        bw_log(BW_LOG_WARN,
+               "%s=%s holds the instruction set at %s, this processor has %s; unset it for speed",
+               VARIABLES[i], value, used, there);
+        return;
+    }
+}
+
+static void warn_of_threads(const bw_config *config, int usable)
+{
+    const char *omp = getenv("OMP_NUM_THREADS");
+    if (usable == 1)
+        bw_log(BW_LOG_WARN,
+               "only one core is usable of the machine's %d (affinity mask or quota of a control "
+               "group)",
+               bw__machine_cores());
+    if (config->threads > usable)
+        bw_log(BW_LOG_WARN,
+               "threads: %d compute threads on %d usable core%s wait for each other; set threads to "
+               "%d or fewer",
+               config->threads, usable, usable == 1 ? "" : "s", usable);
+    if (omp && omp[0] && atoi(omp) != config->threads && !bw_config_is_set(config, "threads"))
+        bw_log(BW_LOG_WARN, "OMP_NUM_THREADS=%s is not used, %d threads are; the setting is called threads",
+               omp, config->threads);
+}
+
+void bw__environment_say(const bw_config *config)
+{
+    char cpu[256];
+    int usable = bw__usable_cores();
+    bw__cpu_name(cpu, sizeof cpu);
+    bw_log(BW_LOG_INFO, "machine: %s, %s (%s), %d of %d cores, %s, %d thread%s", cpu, bw_compute_isa(),
+           bw_compute_library(), usable, bw__machine_cores(), config->dtype == BW_DTYPE_BF16 ? "bf16" : "f32",
+           config->threads, config->threads == 1 ? "" : "s");
+    warn_of_isa();
+    warn_of_threads(config, usable);
 }

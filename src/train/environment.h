@@ -15,4 +15,8 @@ typedef struct bw_environment {
 /* JSON text with versions, machine and what is given; *out is released with bw__free(). */
 BW_MUST_CHECK
 bw_status bw__environment_json(char **out, const bw_environment *environment);
+
+/* One line in the log: processor, instruction set, cores in use, type and threads of a resolved config; and a
+ * warning of whatever makes the computation slower than this machine could. */
+void bw__environment_say(const bw_config *config);
 #endif

@@ -275,6 +275,7 @@ bw_status bw_pretrain(const bw_pretrain_options *options)
     BW_TRY(bw__run_look(&state, options->out, &r.config, options->resume));
     if (state == BW_RUN_COMPLETE) goto out;
     BW_TRY(open_data(&r));
+    bw__environment_say(&r.config);
     BW_TRY(build(&r));
     if (options->init && state == BW_RUN_NEW) BW_TRY(bw_network_init_from(r.network, options->init));
     BW_TRY(bw__run_open(&r.folder, &state, options->out, &r.config, options->resume));

@@ -1,5 +1,5 @@
 #include "check.h"
-#include "base/clock.h"
+#include "base/machine.h"
 #include "blockwise/config.h"
 #include "formats/atomic_file.h"
 #include <math.h>
