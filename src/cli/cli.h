@@ -44,6 +44,7 @@ typedef enum cli_key {
     CLI_EXPORT_OUT,
     CLI_STEPS,
     CLI_WARMUP,
+    CLI_PROFILE,
     CLI_JSON,
     CLI_QUIET,
     CLI_VERBOSE
@@ -68,7 +69,7 @@ typedef struct cli_options {
     int n_set;
     const char **set; /* [n_set] assignments "key=value", in their order */
     int block;        /* from 0; -1: all, or the verb's default */
-    bool concat, raw, resume, json, quiet, verbose;
+    bool concat, raw, resume, profile, json, quiet, verbose;
     cli_feature feature;
     bw_protocol protocol;
     int epochs, threads, steps, warmup; /* 0 (threads, epochs) or -1: not given */

@@ -61,6 +61,7 @@ static const option_text TABLE[] = {
     { CLI_BENCH_DATA, "data", "PATH", "Images to read (default: synthetic images)" },
     { CLI_STEPS, "steps", "N", "Repetitions to measure (default: 10)" },
     { CLI_WARMUP, "warmup", "N", "Repetitions before measuring (default: 2)" },
+    { CLI_PROFILE, "profile", NULL, "Also where the time goes, by kind of operation (default: no)" },
     { CLI_JSON, "json", NULL, "Print the result as JSON (default: as text)" },
     { CLI_QUIET, "quiet", NULL, "No progress, only warnings and errors (default: no)" },
     { CLI_VERBOSE, "verbose", NULL, "Everything the library has to say (default: no)" },
@@ -234,6 +235,8 @@ static bool *flag_field(cli_options *o, cli_key key)
         return &o->concat;
     case CLI_RAW:
         return &o->raw;
+    case CLI_PROFILE:
+        return &o->profile;
     case CLI_JSON:
         return &o->json;
     case CLI_QUIET:

@@ -7,23 +7,96 @@
 #include "cli/results.h"
 #include "cli/settings.h"
 #include "train/environment.h"
+#include "train/trainer_internal.h"
+#include <stdlib.h>
 
-static bw_status time_steps(double *seconds, bw_trainer *trainer, const float *views, int warmup, int steps)
+/* What was measured. */
+typedef struct result {
+    double *seconds; /* [steps] */
+    int steps;
+    double sum_s;
+    bool profiled;
+    bw_profile profile; /* of the same steps */
+} result;
+
+static bw_status time_steps(result *r, bw_trainer *trainer, const float *views, int warmup)
 {
     bw_step step;
-    for (int i = -warmup; i < steps; i++) {
+    for (int i = -warmup; i < r->steps; i++) {
+        if (i == 0 && r->profiled) bw__trainer_set_profile(trainer, &r->profile);
         double start = bw__now_s();
         bw_status st = bw_trainer_step(trainer, &step, views);
         if (st != BW_OK) return st;
-        if (i >= 0) seconds[i] = bw__now_s() - start;
-        if (cli_progress_callback(NULL, "bench step", (double)(i + warmup + 1) / (double)(warmup + steps)))
+        double s = bw__now_s() - start;
+        if (i >= 0) {
+            r->seconds[i] = s;
+            r->sum_s += s;
+        }
+        if (cli_progress_callback(NULL, "bench step", (double)(i + warmup + 1) / (double)(warmup + r->steps)))
             return bw_fail(BW_EINTERRUPTED, "stopped by a signal");
     }
     return BW_OK;
 }
 
-static bw_status print_result(const bw_config *c, double step_s, int64_t flops, bool as_json)
+static int compare_rows(const void *a, const void *b)
 {
+    double x = ((const struct bw_profile_row *)a)->seconds, y = ((const struct bw_profile_row *)b)->seconds;
+    return (x < y) - (x > y);
+}
+
+/* Longest first; what no operation claims becomes the last row. Returns the number of rows. */
+static int profile_rows(struct bw_profile_row *rows, const result *r)
+{
+    int n = r->profile.n;
+    double rest = r->sum_s;
+    for (int i = 0; i < n; i++) {
+        rows[i] = r->profile.rows[i];
+        rest -= rows[i].seconds;
+    }
+    qsort(rows, (size_t)n, sizeof *rows, compare_rows);
+    rows[n] = (struct bw_profile_row){ .what = "everything else", .pass = "", .seconds = rest };
+    return n + 1;
+}
+
+static void print_profile(const result *r)
+{
+    struct bw_profile_row rows[BW_MAX_PROFILE_ROWS + 1];
+    int n = profile_rows(rows, r);
+    printf("%-24s %-20s %9s %7s %9s %8s\n", "operation", "pass", "ms/step", "share", "GFLOP/s", "calls");
+    for (int i = 0; i < n; i++) {
+        printf("%-24s %-20s %9.2f %6.1f%%", rows[i].what, rows[i].pass, rows[i].seconds / r->steps * 1e3,
+               rows[i].seconds / r->sum_s * 1e2);
+        if (rows[i].flops)
+            printf(" %9.1f", (double)rows[i].flops / rows[i].seconds * 1e-9);
+        else
+            printf(" %9s", "-");
+        printf(" %8lld\n", (long long)(rows[i].calls / r->steps));
+    }
+}
+
+static json_t *json_profile(const result *r)
+{
+    struct bw_profile_row rows[BW_MAX_PROFILE_ROWS + 1];
+    int n = profile_rows(rows, r);
+    json_t *array = json_array();
+    for (int i = 0; i < n; i++) {
+        json_t *row = json_object();
+        (void)json_object_set_new(row, "operation", json_string(rows[i].what));
+        (void)json_object_set_new(row, "pass", json_string(rows[i].pass));
+        (void)json_object_set_new(row, "s_per_step", bw__json_real(rows[i].seconds / r->steps));
+        (void)json_object_set_new(row, "share", bw__json_real(rows[i].seconds / r->sum_s));
+        (void)json_object_set_new(
+            row, "gflops",
+            rows[i].flops ? bw__json_real((double)rows[i].flops / rows[i].seconds * 1e-9) : json_null());
+        (void)json_object_set_new(row, "calls", json_integer(rows[i].calls / r->steps));
+        (void)json_array_append_new(array, row);
+    }
+    return array;
+}
+
+static bw_status print_result(const bw_config *c, const result *r, int64_t flops, bool as_json)
+{
+    double step_s = cli_median(r->seconds, r->steps);
     double rate = (double)c->train.batch / step_s, gflops = (double)flops / step_s * 1e-9;
     double peak_mb = (double)bw__peak_rss_bytes() / 1e6;
     if (!as_json) {
@@ -32,6 +105,7 @@ static bw_status print_result(const bw_config *c, double step_s, int64_t flops, 
                cli_setting(c, "dtype"), c->threads);
         printf("step %.4f s (median), %.2f samples/s, %.1f GFLOP/s, peak memory %.0f MB\n", step_s, rate,
                gflops, peak_mb);
+        if (r->profiled) print_profile(r);
         return BW_OK;
     }
     json_t *object = json_object();
@@ -45,6 +119,7 @@ static bw_status print_result(const bw_config *c, double step_s, int64_t flops, 
     (void)json_object_set_new(object, "samples_per_s", bw__json_real(rate));
     (void)json_object_set_new(object, "gflops", bw__json_real(gflops));
     (void)json_object_set_new(object, "peak_rss_mb", bw__json_real(peak_mb));
+    if (r->profiled) (void)json_object_set_new(object, "profile", json_profile(r));
     return cli_print_json(object);
 }
 
@@ -55,27 +130,26 @@ static int run_bench_step(const cli_options *o)
     bw_network *network = NULL;
     bw_trainer *trainer = NULL;
     float *views = NULL;
-    double *seconds = NULL;
-    int steps = o->steps > 0 ? o->steps : CLI_BENCH_STEPS;
+    result r = { .steps = o->steps > 0 ? o->steps : CLI_BENCH_STEPS, .profiled = o->profile };
     int warmup = o->warmup >= 0 ? o->warmup : CLI_BENCH_WARMUP;
 
     BW_TRY(cli_bench_settings(&config, o));
     bw__environment_say(&config);
     int64_t floats = BW_VIEWS * config.train.batch * config.data.image_size * config.data.image_size * 3;
     BW_TRY(BW_ALLOC(&views, floats));
-    BW_TRY(BW_ALLOC(&seconds, steps));
+    BW_TRY(BW_ALLOC(&r.seconds, r.steps));
     bw_rng rng = bw__rng(config.seed, BW_RNG_SYNTHETIC, 0, 0, 0);
     bw__rng_normal_f32(&rng, views, floats);
     BW_TRY(bw_network_create(&network, &config));
     BW_TRY(bw_trainer_create(&trainer, network, 1000));
-    BW_TRY(time_steps(seconds, trainer, views, warmup, steps));
+    BW_TRY(time_steps(&r, trainer, views, warmup));
     cli_progress_end();
-    BW_TRY(print_result(&config, cli_median(seconds, steps), bw_trainer_flops(trainer), o->json));
+    BW_TRY(print_result(&config, &r, bw_trainer_flops(trainer), o->json));
 out:
     bw_trainer_free(trainer);
     bw_network_free(network);
     bw__free(views);
-    bw__free(seconds);
+    bw__free(r.seconds);
     return cli_finish(st);
 }
 
@@ -85,6 +159,6 @@ const cli_verb cli_bench_step = { .name = "bench step",
                                   .notes = "Takes every setting of 'pretrain'. Without a recipe or a setting "
                                            "that says otherwise train.batch is 8.",
                                   .options = { CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_STEPS, CLI_WARMUP,
-                                               CLI_JSON, CLI_QUIET, CLI_VERBOSE, CLI_END },
+                                               CLI_PROFILE, CLI_JSON, CLI_QUIET, CLI_VERBOSE, CLI_END },
                                   .interruptible = true,
                                   .run = run_bench_step };

@@ -35,7 +35,9 @@ void bw__loss_free(bw_loss *loss)
 
 bw_status bw__loss_run(bw_loss *loss, bw_exec *x, bw_loss_value *out, float *diff_z, const float *z)
 {
+    double begin = bw__profile_begin(x);
     bw_status st = loss->ops->run(loss->state, x, out, diff_z, z);
+    bw__profile_end(x, begin, "loss", "forward and backward", bw__loss_flops(loss));
     if (st == BW_OK && !isfinite(out->total))
         st = bw_fail(BW_ENONFINITE, "the %s loss is not finite (%g)", loss->ops->name, out->total);
     return st;

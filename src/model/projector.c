@@ -44,6 +44,7 @@ bw_status bw__projector_forward(bw_projector *p, const bw_run *run, float **z, c
     bw_status st = BW_OK;
     int last = p->spec->n_linear - 1;
     const float *src = h;
+    double begin = bw__profile_begin(run->x);
     for (int i = 0; i <= last; i++) {
         const bw_layer_spec *s = &p->spec->linear[i];
         p->y[i] = bw__exec_take_f32(run->x, p->n * s->oc);
@@ -56,6 +57,7 @@ bw_status bw__projector_forward(bw_projector *p, const bw_run *run, float **z, c
     }
     *z = p->y[last];
 out:
+    bw__profile_end(run->x, begin, "projector", "forward", bw__projector_flops(p) / 3);
     return st;
 }
 
@@ -68,6 +70,7 @@ bw_status bw__projector_backward(bw_projector *p, const bw_run *run, float *diff
     float *buffer[2] = { bw__exec_take_f32(x, p->n * p->max_width),
                          bw__exec_take_f32(x, p->n * p->max_width) };
     const float *diff = diff_z;
+    double begin = bw__profile_begin(x);
     for (int i = p->spec->n_linear - 1; i >= 0; i--) {
         const bw_layer_spec *s = &p->spec->linear[i];
         float *diff_in = i == 0 ? diff_h : buffer[i % 2];
@@ -80,6 +83,7 @@ bw_status bw__projector_backward(bw_projector *p, const bw_run *run, float *diff
         diff = diff_in;
     }
 out:
+    bw__profile_end(x, begin, "projector", "backward", bw__projector_flops(p) / 3 * 2);
     bw__exec_release(x, mark);
     return st;
 }

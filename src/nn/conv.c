@@ -136,24 +136,41 @@ int64_t bw__conv_flops(const bw_conv *c)
            bw__conv_out(s->w, s->kernel, s->stride, s->pad) * s->oc * s->ic * s->kernel * s->kernel;
 }
 
+/* Row of a profile. */
+static const char *kind(const bw_conv *c)
+{
+    return c->shape.kernel == 1   ? "convolution 1x1"
+           : c->shape.kernel == 3 ? "convolution 3x3"
+                                  : "convolution, other";
+}
+
 bw_status bw__conv_forward(bw_conv *c, bw_exec *x, void *dst, const void *src, const float *weights)
 {
     void *data[] = { bw__onednn_readable(src), bw__onednn_readable(weights), dst };
-    return bw__primitive_run(&c->forward, x, data, false);
+    double begin = bw__profile_begin(x);
+    bw_status st = bw__primitive_run(&c->forward, x, data, false);
+    bw__profile_end(x, begin, kind(c), "forward", bw__conv_flops(c));
+    return st;
 }
 
 bw_status bw__conv_backward_data(bw_conv *c, bw_exec *x, void *diff_src, const void *diff_dst,
                                  const float *weights)
 {
     void *data[] = { diff_src, bw__onednn_readable(weights), bw__onednn_readable(diff_dst) };
+    double begin = bw__profile_begin(x);
     BW_ASSERT(c->backward_data.primitive);
-    return bw__primitive_run(&c->backward_data, x, data, false);
+    bw_status st = bw__primitive_run(&c->backward_data, x, data, false);
+    bw__profile_end(x, begin, kind(c), "backward data", bw__conv_flops(c));
+    return st;
 }
 
 bw_status bw__conv_backward_weights(bw_conv *c, bw_exec *x, float *diff_weights, const void *src,
                                     const void *diff_dst)
 {
     void *data[] = { bw__onednn_readable(src), diff_weights, bw__onednn_readable(diff_dst) };
+    double begin = bw__profile_begin(x);
     BW_ASSERT(c->backward_weights.primitive);
-    return bw__primitive_run(&c->backward_weights, x, data, true);
+    bw_status st = bw__primitive_run(&c->backward_weights, x, data, true);
+    bw__profile_end(x, begin, kind(c), "backward weights", bw__conv_flops(c));
+    return st;
 }

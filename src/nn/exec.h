@@ -3,15 +3,17 @@
 #ifndef BW_NN_EXEC_H
 #define BW_NN_EXEC_H
 #include "nn/arena.h"
+#include "nn/profile.h"
 
 typedef struct bw_kernels bw_kernels; /* oneDNN's engine and stream; onednn.h */
 
-typedef struct bw_exec {
+struct bw_exec {
     bw_arena arena;
     bw_side side; /* where the running block keeps what it saves; scratch is taken here too */
     int threads;
     bw_kernels *kernels;
-} bw_exec;
+    bw_profile *profile; /* borrowed; NULL: not measured */
+};
 
 /* Sets the number of OpenMP threads of the calling thread, which must be the one that runs layers. */
 BW_MUST_CHECK

@@ -76,7 +76,10 @@ int64_t bw__matmul_flops(const bw_matmul *mm)
 bw_status bw__matmul_run(bw_matmul *mm, bw_exec *x, float *dst, const void *a, const void *b)
 {
     void *data[] = { bw__onednn_readable(a), bw__onednn_readable(b), dst };
-    return bw__primitive_run(&mm->primitive, x, data, false);
+    double begin = bw__profile_begin(x);
+    bw_status st = bw__primitive_run(&mm->primitive, x, data, false);
+    bw__profile_end(x, begin, "matrix product", "", bw__matmul_flops(mm));
+    return st;
 }
 
 bw_status bw__sgemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float *a,

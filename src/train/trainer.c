@@ -62,6 +62,7 @@ static bw_status learn_block(bw_trainer *t, bw_step *out, int k)
     bw_run run = block_run(t, k);
     bw_loss_value loss = { 0 };
     bool dry = bw__exec_is_dry(&t->exec);
+    double begin;
     t->exec.side = b->side;
     b->diff_z =
         bw__exec_take_f32(&t->exec, b->block.n * b->block.spec->linear[b->block.spec->n_linear - 1].oc);
@@ -72,12 +73,14 @@ static bw_status learn_block(bw_trainer *t, bw_step *out, int k)
     out->on_diag[k] = loss.on_diag;
     out->off_diag[k] = loss.off_diag;
     if (dry) goto out;
+    begin = bw__profile_begin(&t->exec);
     out->grad_norm[k] = bw__norm(t->grads, params->trained, t->exec.threads);
     if (!isfinite(out->grad_norm[k])) BW_TRY(bw_fail(BW_ENONFINITE, "the gradient is not finite"));
     if (t->on_grads) t->on_grads(t->user, k, t->grads);
     if (!t->no_update)
         bw__optimizer_update(params, t->grads, bw__schedule_lr(&b->schedule, t->steps_done), &b->optimizer,
                              t->exec.threads);
+    bw__profile_end(&t->exec, begin, "optimizer", "update", 0);
 out:
     if (st == BW_ENONFINITE)
         return bw_fail_prefix(st, "training diverged at step %lld, block %d", (long long)t->steps_done + 1,
@@ -204,6 +207,11 @@ bw_status bw_trainer_step(bw_trainer *t, bw_step *out, const float *views)
     out->samples_per_s = (double)c->train.batch / (bw__now_s() - start);
     out->peak_rss_mb = (double)bw__peak_rss_bytes() / 1e6;
     return BW_OK;
+}
+
+void bw__trainer_set_profile(bw_trainer *t, bw_profile *profile)
+{
+    t->exec.profile = profile;
 }
 
 int64_t bw_trainer_steps_done(const bw_trainer *t)

@@ -36,4 +36,6 @@ struct bw_trainer {
 
 /* Continue as if `steps` steps had been done. */
 void bw__trainer_set_steps_done(bw_trainer *trainer, int64_t steps);
+/* Steps from now on add their times to `profile`, borrowed; NULL: no longer. */
+void bw__trainer_set_profile(bw_trainer *trainer, bw_profile *profile);
 #endif

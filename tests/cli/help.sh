@@ -13,7 +13,7 @@ declare -A options=(
   [inspect]="json"
   [list]=""
   ["data check"]="format json quiet"
-  ["bench step"]="recipe config set steps warmup json quiet verbose"
+  ["bench step"]="recipe config set steps warmup profile json quiet verbose"
   ["bench loader"]="data format recipe config set steps warmup json quiet"
   ["bench matmul"]="set steps json quiet"
 )

@@ -144,6 +144,30 @@ static void data_check_prints_an_object_of_splits(void **state)
     json_decref(object);
 }
 
+static void shares_of_a_profile_add_up_to_the_step(void **state)
+{
+    static const char *const ROW[] = { "operation", "pass", "s_per_step", "share", "gflops", "calls", NULL };
+    (void)state;
+    json_t *value =
+        run_json("bench step --set model.arch=resnet18 --set model.width=8 --set model.stem=cifar "
+                 "--set data.image_size=16 --set 'projector.widths=[16,16]' --set threads=2 "
+                 "--steps 2 --warmup 1 --profile --json");
+    const json_t *rows = json_object_get(value, "profile");
+    double sum = 0.0;
+    size_t n = json_array_size(rows);
+    assert_true(n > 5);
+    for (size_t i = 0; i < n; i++) {
+        double share = json_number_value(json_object_get(json_array_get(rows, i), "share"));
+        assert_keys(json_array_get(rows, i), ROW);
+        assert_true(share >= 0.0);
+        sum += share;
+    }
+    assert_true(sum > 1.0 - 1e-9 && sum < 1.0 + 1e-9);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(rows, n - 1), "operation")),
+                        "everything else");
+    json_decref(value);
+}
+
 static void bench_prints_the_promised_keys(void **state)
 {
     static const char *const STEP[] = { "order",   "arch",          "image_size",    "batch",  "dtype",
@@ -179,6 +203,7 @@ int main(void)
         cmocka_unit_test(inspect_prints_an_object_for_runs_and_files),
         cmocka_unit_test(data_check_prints_an_object_of_splits),
         cmocka_unit_test(bench_prints_the_promised_keys),
+        cmocka_unit_test(shares_of_a_profile_add_up_to_the_step),
     };
     return cmocka_run_group_tests(tests, make_run, remove_run);
 }

@@ -1,0 +1,25 @@
+#include "nn/profile.h"
+#include "base/clock.h"
+#include "nn/exec.h"
+#include <string.h>
+
+double bw__profile_begin(const bw_exec *x)
+{
+    if (!x->profile || bw__exec_is_dry(x)) return 0.0;
+    return x->profile->depth++ == 0 ? bw__now_s() : 0.0;
+}
+
+void bw__profile_end(const bw_exec *x, double begin, const char *what, const char *pass, int64_t flops)
+{
+    bw_profile *p = x->profile;
+    int i = 0;
+    if (!p || bw__exec_is_dry(x) || --p->depth > 0) return;
+    double seconds = bw__now_s() - begin;
+    while (i < p->n && (strcmp(p->rows[i].what, what) != 0 || strcmp(p->rows[i].pass, pass) != 0))
+        i++;
+    if (i == BW_MAX_PROFILE_ROWS) i--;
+    if (i == p->n) p->rows[p->n++] = (struct bw_profile_row){ .what = what, .pass = pass };
+    p->rows[i].seconds += seconds;
+    p->rows[i].calls++;
+    p->rows[i].flops += flops;
+}
