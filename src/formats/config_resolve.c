@@ -61,8 +61,6 @@ static bw_status resolve_numbers(bw_config *c)
         return bw_fail(BW_EINVAL, "dtype: bf16 is not supported in this version, which computes in f32 only; "
                                   "set dtype f32 or auto");
     c->dtype = BW_DTYPE_F32;
-    if (c->train.recompute)
-        return bw_fail(BW_EINVAL, "train.recompute: true is not supported in this version; set it to false");
     if (c->threads == 0) c->threads = bw__usable_cores();
     if (c->data.threads == 0) c->data.threads = c->threads;
     if (c->data.image_size == 0) c->data.image_size = c->model.stem == BW_STEM_CIFAR ? 32 : 224;

@@ -252,7 +252,8 @@ static const bw_key KEYS[] = {
       AT(train.recompute),
       .type = BW_KEY_BOOL,
       .default_text = "false",
-      .help = "compute activations again in the backward pass; this version takes only false" },
+      .help = "save only the inputs of residual units and compute the rest again: less memory, the same "
+              "bits, more time" },
 
     { .name = "optimizer.name",
       AT(optimizer.name),

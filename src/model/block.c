@@ -39,11 +39,10 @@ bw_status bw__block_forward(bw_block *b, const bw_run *run, float *out, float **
 {
     bw_status st = BW_OK;
     bool noisy = b->noise.kind != BW_NOISE_NONE;
-    b->clean = noisy ? bw__exec_take_f32(run->x, b->out_count) : out;
-    BW_TRY(bw__trunk_forward(&b->trunk, run, b->clean, in));
-    if (noisy) bw__noise_forward(&b->noise, run->x, out, b->clean);
-    /* The gradient of `out` must outlive the expansion, so its room lies below it. */
+    /* The gradient outlives everything that is saved, so its room lies below. */
     b->diff = bw__exec_take_f32(run->x, b->trunk.max_count);
+    BW_TRY(bw__trunk_forward(&b->trunk, run, noisy ? NULL : out, in));
+    if (noisy) bw__noise_forward(&b->noise, run->x, out, b->trunk.unit_out[b->spec->n_units - 1]);
     b->head_mark = bw__exec_mark(run->x);
     b->h = bw__exec_take_f32(run->x, b->n * b->spec->head_dim);
     BW_TRY(bw__head_forward(&b->head, run, b->h, out));
@@ -60,8 +59,9 @@ bw_status bw__block_backward(bw_block *b, const bw_run *run, const float *diff_z
     BW_TRY(bw__projector_backward(&b->projector, run, diff_h, diff_z, b->h));
     BW_TRY(bw__head_backward(&b->head, run, b->diff, diff_h, out));
     bw__exec_release(run->x, b->head_mark);
-    if (b->noise.kind != BW_NOISE_NONE) bw__noise_backward(&b->noise, run->x, b->diff, b->clean);
-    BW_TRY(bw__trunk_backward(&b->trunk, run, b->diff, in, b->clean));
+    if (b->noise.kind != BW_NOISE_NONE)
+        bw__noise_backward(&b->noise, run->x, b->diff, b->trunk.unit_out[b->spec->n_units - 1]);
+    BW_TRY(bw__trunk_backward(&b->trunk, run, b->diff, in));
 out:
     return st;
 }

@@ -8,8 +8,9 @@
 typedef struct bw_run {
     bw_exec *x;
     const bw_params *params;
-    float *grads;  /* [params->trained], same offsets as values; NULL without backward */
-    bool training; /* batch statistics and saved activations, against running statistics and none */
+    float *grads;   /* [params->trained], same offsets as values; NULL without backward */
+    bool training;  /* batch statistics and saved activations, against running statistics and none */
+    bool recompute; /* in training: units save only their inputs */
 } bw_run;
 
 static inline float *bw__run_value(const bw_run *run, int item)

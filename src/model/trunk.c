@@ -17,11 +17,11 @@ static bw_status create_stem(bw_trunk *t, bw_exec *x, int64_t *h, int64_t *w, bo
     if (st != BW_OK) return st;
     t->stem_h = *h = bw__conv_out(*h, s->kernel, s->stride, s->pad);
     t->stem_w = *w = bw__conv_out(*w, s->kernel, s->stride, s->pad);
-    t->max_count = t->n * *h * *w * s->oc;
     if (t->spec->max_pool) {
         *h = bw__max_pool_out(*h);
         *w = bw__max_pool_out(*w);
     }
+    t->max_count = t->n * *h * *w * s->oc;
     return bw__bn_create(&t->stem_bn, t->views, t->n / t->views * t->stem_h * t->stem_w, s->oc);
 }
 
@@ -40,8 +40,7 @@ bw_status bw__trunk_create(bw_trunk *t, bw_exec *x, const bw_block_spec *spec, i
     for (int i = 0; i < spec->n_units; i++) {
         BW_TRY(
             bw__unit_create(&t->unit[i], x, &spec->unit[i], views, n, &h, &w, training, need_diff_in(t, i)));
-        int64_t most = bw__unit_max_count(&t->unit[i]);
-        if (most > t->max_count) t->max_count = most;
+        if (t->unit[i].out_count > t->max_count) t->max_count = t->unit[i].out_count;
     }
     t->out_h = h;
     t->out_w = w;
@@ -67,84 +66,167 @@ int64_t bw__trunk_flops(const bw_trunk *t, bool backward)
     return sum;
 }
 
+static int64_t stem_count(const bw_trunk *t)
+{
+    return t->n * t->stem_h * t->stem_w * t->spec->stem.oc;
+}
+
 static bw_status stem_forward(bw_trunk *t, const bw_run *run, float *out, const float *in)
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;
     const bw_layer_spec *s = &t->spec->stem;
-    int64_t count = t->n * t->stem_h * t->stem_w * s->oc;
-    size_t all = bw__exec_mark(x);
-    t->stem_y = bw__exec_take_f32(x, count);
-    if (t->spec->max_pool) t->stem_where = bw__arena_take(&x->arena, x->side, (size_t)t->unit[0].in_count);
-    size_t saved = bw__exec_mark(x);
-    BW_TRY(bw__conv_forward(t->stem, x, t->stem_y, in, bw__run_value(run, s->weight)));
-    bw__run_bn_prepare(run, &t->stem_bn, t->stem_y, s->bn);
+    size_t mark = bw__exec_mark(x);
+    float *y = bw__exec_take_f32(x, stem_count(t));
+    BW_TRY(bw__conv_forward(t->stem, x, y, in, bw__run_value(run, s->weight)));
+    bw__run_bn_prepare(run, &t->stem_bn, y, s->bn);
     if (t->spec->max_pool) {
-        float *a = bw__exec_take_f32(x, count);
-        bw__bn_relu_forward(&t->stem_bn, x, a, t->stem_y);
-        bw__max_pool_forward(x, out, t->stem_where, a, t->n, t->stem_h, t->stem_w, s->oc);
+        bw__bn_relu_forward(&t->stem_bn, x, y, y);
+        bw__max_pool_forward(x, out, NULL, y, t->n, t->stem_h, t->stem_w, s->oc);
     } else {
-        bw__bn_relu_forward(&t->stem_bn, x, out, t->stem_y);
+        bw__bn_relu_forward(&t->stem_bn, x, out, y);
     }
 out:
-    bw__exec_release(x, run->training ? saved : all);
+    bw__exec_release(x, mark);
+    return st;
+}
+
+/* What the stem's backward pass needs, computed again: the convolution's output, and where the pool's largest
+ * values were. */
+typedef struct stem_state {
+    float *y;
+    uint8_t *where;
+} stem_state;
+
+/* out: the stem's output again, with the bits of the first time. The state stays taken. */
+static bw_status stem_again(bw_trunk *t, const bw_run *run, stem_state *state, float *out, const float *in)
+{
+    bw_status st = BW_OK;
+    bw_exec *x = run->x;
+    const bw_layer_spec *s = &t->spec->stem;
+    *state = (stem_state){ .y = bw__exec_take_f32(x, stem_count(t)) };
+    BW_TRY(bw__conv_forward(t->stem, x, state->y, in, bw__run_value(run, s->weight)));
+    if (t->spec->max_pool) {
+        state->where = bw__arena_take(&x->arena, x->side, (size_t)t->unit[0].in_count);
+        size_t mark = bw__exec_mark(x);
+        float *a = bw__exec_take_f32(x, stem_count(t));
+        bw__bn_relu_forward(&t->stem_bn, x, a, state->y);
+        bw__max_pool_forward(x, out, state->where, a, t->n, t->stem_h, t->stem_w, s->oc);
+        bw__exec_release(x, mark);
+    } else {
+        bw__bn_relu_forward(&t->stem_bn, x, out, state->y);
+    }
+out:
+    return st;
+}
+
+static bw_status stem_backward(bw_trunk *t, const bw_run *run, const stem_state *state, float *diff,
+                               const float *in)
+{
+    bw_exec *x = run->x;
+    const bw_layer_spec *s = &t->spec->stem;
+    size_t mark = bw__exec_mark(x);
+    float *d = diff;
+    if (t->spec->max_pool) {
+        d = bw__exec_take_f32(x, stem_count(t));
+        bw__max_pool_backward(x, d, diff, state->where, t->n, t->stem_h, t->stem_w, s->oc);
+    }
+    bw__run_bn_backward(run, &t->stem_bn, d, d, state->y, s->bn, true);
+    bw_status st = bw__conv_backward_weights(t->stem, x, bw__run_grad(run, s->weight), in, d);
+    bw__exec_release(x, mark);
+    return st;
+}
+
+/* Training: every unit's output stays taken, the last one's only where the caller has no place for it. With
+ * recompute the stem's output lies above the first unit's, so that it can be released when that is known. */
+static bw_status forward_training(bw_trunk *t, const bw_run *run, float *out, const float *in)
+{
+    bw_status st = BW_OK;
+    bw_exec *x = run->x;
+    int last = t->spec->n_units - 1;
+    if (t->spec->has_stem && !run->recompute) {
+        t->stem_out = bw__exec_take_f32(x, t->unit[0].in_count);
+        BW_TRY(stem_forward(t, run, t->stem_out, in));
+        in = t->stem_out;
+    }
+    for (int i = 0; i <= last; i++) {
+        t->unit_mark[i] = bw__exec_mark(x);
+        t->unit_out[i] = i == last && out ? out : bw__exec_take_f32(x, t->unit[i].out_count);
+        size_t saved = bw__exec_mark(x);
+        if (i == 0 && t->spec->has_stem && run->recompute) {
+            t->stem_out = bw__exec_take_f32(x, t->unit[0].in_count);
+            BW_TRY(stem_forward(t, run, t->stem_out, in));
+            in = t->stem_out;
+        }
+        BW_TRY(bw__unit_forward(&t->unit[i], run, t->unit_out[i], in));
+        if (run->recompute) bw__exec_release(x, saved);
+        in = t->unit_out[i];
+    }
+out:
+    return st;
+}
+
+/* Nothing is saved: two buffers take turns. */
+static bw_status forward_evaluation(bw_trunk *t, const bw_run *run, float *out, const float *in)
+{
+    bw_status st = BW_OK;
+    bw_exec *x = run->x;
+    int last = t->spec->n_units - 1;
+    size_t mark = bw__exec_mark(x);
+    float *turn[2] = { bw__exec_take_f32(x, t->max_count), bw__exec_take_f32(x, t->max_count) };
+    if (t->spec->has_stem) {
+        BW_TRY(stem_forward(t, run, turn[0], in));
+        in = turn[0];
+    }
+    for (int i = 0; i <= last; i++) {
+        float *dst = i == last ? out : turn[(i + 1) % 2];
+        BW_TRY(bw__unit_forward(&t->unit[i], run, dst, in));
+        in = dst;
+    }
+out:
+    bw__exec_release(x, mark);
     return st;
 }
 
 bw_status bw__trunk_forward(bw_trunk *t, const bw_run *run, float *out, const float *in)
 {
+    return run->training ? forward_training(t, run, out, in) : forward_evaluation(t, run, out, in);
+}
+
+/* The first unit and the stem below it. Without recompute the stem is computed again when the unit's tensors
+ * are gone; with it, before the unit, which needs the stem's output. */
+static bw_status backward_to_stem(bw_trunk *t, const bw_run *run, float *diff, const float *in)
+{
     bw_status st = BW_OK;
     bw_exec *x = run->x;
-    size_t all = bw__exec_mark(x);
-    int last = t->spec->n_units - 1;
-    /* Without training nothing is saved: two buffers take turns. */
-    float *turn[2] = { NULL, NULL };
-    if (!run->training)
-        for (int i = 0; i < 2; i++)
-            turn[i] = bw__exec_take_f32(x, t->max_count);
-    if (t->spec->has_stem) {
-        t->stem_out = run->training ? bw__exec_take_f32(x, t->unit[0].in_count) : turn[0];
-        BW_TRY(stem_forward(t, run, t->stem_out, in));
-        in = t->stem_out;
+    stem_state state;
+    if (!run->recompute) {
+        BW_TRY(bw__unit_backward(&t->unit[0], run, diff, t->stem_out, true));
+        bw__exec_release(x, t->unit_mark[0]);
+        BW_TRY(stem_again(t, run, &state, t->stem_out, in));
+    } else {
+        t->stem_out = bw__exec_take_f32(x, t->unit[0].in_count);
+        BW_TRY(stem_again(t, run, &state, t->stem_out, in));
+        BW_TRY(bw__unit_backward(&t->unit[0], run, diff, t->stem_out, true));
     }
-    for (int i = 0; i <= last; i++) {
-        float *dst = i == last       ? out
-                     : run->training ? bw__exec_take_f32(x, t->unit[i].out_count)
-                                     : turn[(i + 1) % 2];
-        BW_TRY(bw__unit_forward(&t->unit[i], run, dst, in));
-        t->unit_out[i] = dst;
-        in = dst;
-    }
+    BW_TRY(stem_backward(t, run, &state, diff, in));
 out:
-    if (!run->training) bw__exec_release(x, all);
     return st;
 }
 
-static bw_status stem_backward(bw_trunk *t, const bw_run *run, float *diff, float *t1, const float *in)
-{
-    const bw_layer_spec *s = &t->spec->stem;
-    float *d = diff;
-    if (t->spec->max_pool) {
-        bw__max_pool_backward(run->x, t1, diff, t->stem_where, t->n, t->stem_h, t->stem_w, s->oc);
-        d = t1;
-    }
-    bw__run_bn_backward(run, &t->stem_bn, d, d, t->stem_y, s->bn, true);
-    return bw__conv_backward_weights(t->stem, run->x, bw__run_grad(run, s->weight), in, d);
-}
-
-bw_status bw__trunk_backward(bw_trunk *t, const bw_run *run, float *diff, const float *in, const float *out)
+bw_status bw__trunk_backward(bw_trunk *t, const bw_run *run, float *diff, const float *in)
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;
-    size_t mark = bw__exec_mark(x);
-    float *t1 = bw__exec_take_f32(x, t->max_count), *t2 = bw__exec_take_f32(x, t->max_count);
     for (int i = t->spec->n_units - 1; i >= 0; i--) {
-        const float *unit_in = i > 0 ? t->unit_out[i - 1] : t->spec->has_stem ? t->stem_out : in;
-        BW_TRY(bw__unit_backward(&t->unit[i], run, diff, t1, t2, unit_in,
-                                 i == t->spec->n_units - 1 ? out : t->unit_out[i], need_diff_in(t, i)));
+        bw__unit_mask(&t->unit[i], run, diff, t->unit_out[i]);
+        if (run->recompute) bw__exec_release(x, t->unit_mark[i]);
+        if (i == 0 && t->spec->has_stem)
+            BW_TRY(backward_to_stem(t, run, diff, in));
+        else
+            BW_TRY(bw__unit_backward(&t->unit[i], run, diff, i ? t->unit_out[i - 1] : in, i > 0));
+        bw__exec_release(x, t->unit_mark[i]);
     }
-    if (t->spec->has_stem) BW_TRY(stem_backward(t, run, diff, t1, in));
 out:
-    bw__exec_release(x, mark);
     return st;
 }

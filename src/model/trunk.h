@@ -1,4 +1,8 @@
-/* The trunk of one block: the stem where the block is the first, and its residual units. */
+/* The trunk of one block: the stem where the block is the first, and its residual units.
+ *
+ * Saved, from the bottom of the run's side: the stem's output; then each unit's output with what the unit
+ * saves above it. With run->recompute: the units' outputs alone. Nothing inside of the stem is saved in
+ * either case: its tensors are the largest of all, and computing them again costs little. */
 #ifndef BW_MODEL_TRUNK_H
 #define BW_MODEL_TRUNK_H
 #include "model/unit.h"
@@ -11,10 +15,10 @@ typedef struct bw_trunk {
     bw_conv *stem;
     bw_bn stem_bn;
     bw_unit unit[BW_MAX_UNITS];
-    int64_t max_count; /* floats of the largest tensor */
+    int64_t max_count; /* floats of the largest tensor between two units, and so of its gradient */
     /* Of the running step, in the arena: */
-    float *stem_y, *stem_out, *unit_out[BW_MAX_UNITS];
-    uint8_t *stem_where;
+    float *stem_out, *unit_out[BW_MAX_UNITS];
+    size_t unit_mark[BW_MAX_UNITS]; /* end of the arena's side before the unit took anything */
 } bw_trunk;
 
 BW_MUST_CHECK
@@ -23,12 +27,13 @@ bw_status bw__trunk_create(bw_trunk *trunk, bw_exec *x, const bw_block_spec *spe
 void bw__trunk_destroy(bw_trunk *trunk);
 int64_t bw__trunk_flops(const bw_trunk *trunk, bool backward);
 
-/* out [n, out_h, out_w, out_c], in [n, in_h, in_w, in_c]. In training, saved tensors stay taken. */
+/* out [n, out_h, out_w, out_c], in [n, in_h, in_w, in_c]. In training, saved tensors stay taken; `out` NULL
+ * takes the output among them, see unit_out. */
 BW_MUST_CHECK
 bw_status bw__trunk_forward(bw_trunk *trunk, const bw_run *run, float *out, const float *in);
 /* diff: gradient of out, room for max_count floats; its content is lost. Gradients of parameters go to run.
+ * Nothing but the saved tensors may have been taken since the forward pass: they are released unit by unit.
  */
 BW_MUST_CHECK
-bw_status bw__trunk_backward(bw_trunk *trunk, const bw_run *run, float *diff, const float *in,
-                             const float *out);
+bw_status bw__trunk_backward(bw_trunk *trunk, const bw_run *run, float *diff, const float *in);
 #endif

@@ -36,6 +36,7 @@ bw_status bw__unit_create(bw_unit *u, bw_exec *x, const bw_unit_spec *spec, int 
         *h = bw__conv_out(*h, s->kernel, s->stride, s->pad);
         *w = bw__conv_out(*w, s->kernel, s->stride, s->pad);
         u->y_count[i] = n * *h * *w * s->oc;
+        if (i < spec->n_convs - 1 && u->y_count[i] > u->inner_count) u->inner_count = u->y_count[i];
     }
     u->out_count = u->y_count[spec->n_convs - 1];
 out:
@@ -54,14 +55,6 @@ void bw__unit_destroy(bw_unit *u)
     *u = (bw_unit){ 0 };
 }
 
-int64_t bw__unit_max_count(const bw_unit *u)
-{
-    int64_t most = u->in_count;
-    for (int i = 0; i < u->spec->n_convs; i++)
-        if (u->y_count[i] > most) most = u->y_count[i];
-    return most;
-}
-
 int64_t bw__unit_flops(const bw_unit *u, bool backward, bool need_diff_in)
 {
     int64_t first = backward ? (need_diff_in ? 3 : 2) : 1, inner = backward ? 3 : 1, sum = 0;
@@ -70,35 +63,58 @@ int64_t bw__unit_flops(const bw_unit *u, bool backward, bool need_diff_in)
     return sum + (u->downsample ? bw__conv_flops(u->downsample) * first : 0);
 }
 
+static void take_y(bw_unit *u, bw_exec *x)
+{
+    for (int i = 0; i < u->spec->n_convs; i++)
+        u->y[i] = bw__exec_take_f32(x, u->y_count[i]);
+}
+
+/* The convolutions one after another, y[i] -> relu(bn(y[i])) -> y[i + 1]. The ReLU's output goes to `a`
+ * [inner_count], or into the place of y[i] where `a` is NULL. first: coefficients of batch norm are new. */
+static bw_status run_convs(bw_unit *u, const bw_run *run, float *a, const float *in, bool first)
+{
+    bw_status st = BW_OK;
+    const bw_unit_spec *s = u->spec;
+    const float *src = in;
+    for (int i = 0; i < s->n_convs; i++) {
+        float *relu = a ? a : u->y[i];
+        BW_TRY(bw__conv_forward(u->conv[i], run->x, u->y[i], src, bw__run_value(run, s->conv[i].weight)));
+        if (first) bw__run_bn_prepare(run, &u->bn[i], u->y[i], s->conv[i].bn);
+        if (i < s->n_convs - 1) bw__bn_relu_forward(&u->bn[i], run->x, relu, u->y[i]);
+        src = relu;
+    }
+out:
+    return st;
+}
+
+static bw_status run_downsample(bw_unit *u, const bw_run *run, float *y, const float *in)
+{
+    return bw__conv_forward(u->downsample, run->x, y, in, bw__run_value(run, u->spec->downsample.weight));
+}
+
 bw_status bw__unit_forward(bw_unit *u, const bw_run *run, float *out, const float *in)
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;
     const bw_unit_spec *s = u->spec;
-    int last = s->n_convs - 1;
+    bool save = run->training && !run->recompute;
+    const bw_bn *bn = &u->bn[s->n_convs - 1];
     size_t all = bw__exec_mark(x);
-    for (int i = 0; i <= last; i++)
-        u->y[i] = bw__exec_take_f32(x, u->y_count[i]);
-    if (s->has_downsample) u->y_downsample = bw__exec_take_f32(x, u->out_count);
+    take_y(u, x);
+    const float *y = u->y[s->n_convs - 1];
     size_t saved = bw__exec_mark(x);
-    float *a = bw__exec_take_f32(x, bw__unit_max_count(u));
-    const float *src = in;
-    for (int i = 0; i <= last; i++) {
-        BW_TRY(bw__conv_forward(u->conv[i], x, u->y[i], src, bw__run_value(run, s->conv[i].weight)));
-        bw__run_bn_prepare(run, &u->bn[i], u->y[i], s->conv[i].bn);
-        if (i < last) bw__bn_relu_forward(&u->bn[i], x, a, u->y[i]);
-        src = a;
-    }
+    float *a = save ? bw__exec_take_f32(x, u->inner_count) : NULL;
+    BW_TRY(run_convs(u, run, a, in, true));
     if (s->has_downsample) {
-        BW_TRY(bw__conv_forward(u->downsample, x, u->y_downsample, in,
-                                bw__run_value(run, s->downsample.weight)));
-        bw__run_bn_prepare(run, &u->downsample_bn, u->y_downsample, s->downsample.bn);
-        bw__bn_add_relu_forward(&u->bn[last], x, out, u->y[last], u->y_downsample, &u->downsample_bn);
+        float *shortcut = bw__exec_take_f32(x, u->out_count);
+        BW_TRY(run_downsample(u, run, shortcut, in));
+        bw__run_bn_prepare(run, &u->downsample_bn, shortcut, s->downsample.bn);
+        bw__bn_add_relu_forward(bn, x, out, y, shortcut, &u->downsample_bn);
     } else {
-        bw__bn_add_relu_forward(&u->bn[last], x, out, u->y[last], in, NULL);
+        bw__bn_add_relu_forward(bn, x, out, y, in, NULL);
     }
 out:
-    bw__exec_release(x, run->training ? saved : all);
+    bw__exec_release(x, save ? saved : all);
     return st;
 }
 
@@ -118,40 +134,79 @@ static void add_tensors(bw_exec *x, float *dst, const float *p, const float *q, 
         add_range(dst + i, p + i, q + i, n - i < piece ? n - i : piece);
 }
 
-bw_status bw__unit_backward(bw_unit *u, const bw_run *run, float *diff, float *t1, float *t2, const float *in,
-                            const float *out, bool need_diff_in)
+void bw__unit_mask(const bw_unit *u, const bw_run *run, float *diff, const float *out)
+{
+    bw__relu_backward(&u->bn[u->spec->n_convs - 1], run->x, diff, out);
+}
+
+/* From the gradient of out in `diff` to the gradients of y[i] in the places of y[i], and those of all
+ * parameters but the first convolution's. t [inner_count] holds relu(bn(y[i - 1])), the input of convolution
+ * i, and then its gradient. */
+static bw_status convs_backward(bw_unit *u, const bw_run *run, const float *diff, float *t)
+{
+    bw_status st = BW_OK;
+    bw_exec *x = run->x;
+    const bw_layer_spec *s = u->spec->conv;
+    int last = u->spec->n_convs - 1;
+    bw__run_bn_backward(run, &u->bn[last], u->y[last], diff, u->y[last], s[last].bn, false);
+    for (int i = last; i > 0; i--) {
+        bw__bn_relu_forward(&u->bn[i - 1], x, t, u->y[i - 1]);
+        BW_TRY(bw__conv_backward_weights(u->conv[i], x, bw__run_grad(run, s[i].weight), t, u->y[i]));
+        BW_TRY(bw__conv_backward_data(u->conv[i], x, t, u->y[i], bw__run_value(run, s[i].weight)));
+        bw__run_bn_backward(run, &u->bn[i - 1], u->y[i - 1], t, u->y[i - 1], s[i - 1].bn, true);
+    }
+out:
+    return st;
+}
+
+/* The shortcut's convolution lies in the place of the last y for the time of its batch norm's backward pass,
+ * which leaves the gradient of the convolution's output in diff. */
+static bw_status downsample_backward(bw_unit *u, const bw_run *run, float *diff, const float *in)
+{
+    const bw_layer_spec *s = &u->spec->downsample;
+    float *y = u->y[u->spec->n_convs - 1];
+    bw_status st = run_downsample(u, run, y, in);
+    if (st != BW_OK) return st;
+    bw__run_bn_backward(run, &u->downsample_bn, diff, diff, y, s->bn, false);
+    return bw__conv_backward_weights(u->downsample, run->x, bw__run_grad(run, s->weight), in, diff);
+}
+
+/* diff: gradient of the shortcut's output in, of the unit's input out. */
+static bw_status input_backward(bw_unit *u, const bw_run *run, float *diff)
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;
     const bw_unit_spec *s = u->spec;
-    int last = s->n_convs - 1;
-    bw__relu_backward(&u->bn[last], x, diff, out);
-    bw__run_bn_backward(run, &u->bn[last], t1, diff, u->y[last], s->conv[last].bn, false);
-    /* t1: gradient of y[i]; t2: first relu(bn(y[i - 1])), the input of convolution i, then its gradient. */
-    for (int i = last; i > 0; i--) {
-        bw__bn_relu_forward(&u->bn[i - 1], x, t2, u->y[i - 1]);
-        BW_TRY(bw__conv_backward_weights(u->conv[i], x, bw__run_grad(run, s->conv[i].weight), t2, t1));
-        BW_TRY(bw__conv_backward_data(u->conv[i], x, t2, t1, bw__run_value(run, s->conv[i].weight)));
-        bw__run_bn_backward(run, &u->bn[i - 1], t2, t2, u->y[i - 1], s->conv[i - 1].bn, true);
-        float *swap = t1;
-        t1 = t2;
-        t2 = swap;
+    bool down = s->has_downsample;
+    /* Without a downsample the input is as large as the last y, whose place is free. */
+    float *main_diff = down ? bw__exec_take_f32(x, u->in_count) : u->y[s->n_convs - 1], *shortcut = diff;
+    BW_TRY(bw__conv_backward_data(u->conv[0], x, main_diff, u->y[0], bw__run_value(run, s->conv[0].weight)));
+    if (down) {
+        shortcut = bw__exec_take_f32(x, u->in_count);
+        BW_TRY(bw__conv_backward_data(u->downsample, x, shortcut, diff,
+                                      bw__run_value(run, s->downsample.weight)));
     }
-    BW_TRY(bw__conv_backward_weights(u->conv[0], x, bw__run_grad(run, s->conv[0].weight), in, t1));
-    if (need_diff_in)
-        BW_TRY(bw__conv_backward_data(u->conv[0], x, t2, t1, bw__run_value(run, s->conv[0].weight)));
-    if (s->has_downsample) {
-        bw__run_bn_backward(run, &u->downsample_bn, diff, diff, u->y_downsample, s->downsample.bn, false);
-        BW_TRY(
-            bw__conv_backward_weights(u->downsample, x, bw__run_grad(run, s->downsample.weight), in, diff));
-        if (need_diff_in) {
-            BW_TRY(
-                bw__conv_backward_data(u->downsample, x, t1, diff, bw__run_value(run, s->downsample.weight)));
-            add_tensors(x, diff, t1, t2, u->in_count);
-        }
-    } else if (need_diff_in) {
-        add_tensors(x, diff, diff, t2, u->in_count);
-    }
+    add_tensors(x, diff, shortcut, main_diff, u->in_count);
 out:
+    return st;
+}
+
+bw_status bw__unit_backward(bw_unit *u, const bw_run *run, float *diff, const float *in, bool need_diff_in)
+{
+    bw_status st = BW_OK;
+    bw_exec *x = run->x;
+    const bw_unit_spec *s = u->spec;
+    size_t mark = bw__exec_mark(x);
+    if (run->recompute) take_y(u, x);
+    size_t inner = bw__exec_mark(x);
+    float *t = bw__exec_take_f32(x, u->inner_count);
+    if (run->recompute) BW_TRY(run_convs(u, run, t, in, false));
+    BW_TRY(convs_backward(u, run, diff, t));
+    bw__exec_release(x, inner);
+    BW_TRY(bw__conv_backward_weights(u->conv[0], x, bw__run_grad(run, s->conv[0].weight), in, u->y[0]));
+    if (s->has_downsample) BW_TRY(downsample_backward(u, run, diff, in));
+    if (need_diff_in) BW_TRY(input_backward(u, run, diff));
+out:
+    bw__exec_release(x, mark);
     return st;
 }

@@ -1,7 +1,11 @@
 /* A residual unit: out = relu(bn(conv(... relu(bn(conv(in))) ...)) + shortcut(in)).
  *
- * Saved for the backward pass: the output of every convolution, and `out`. What batch norm and ReLU make of
- * them is computed again where it is needed. */
+ * Saved for the backward pass: the output y[i] of every convolution but the shortcut's. What batch norm and
+ * ReLU make of them, and the shortcut, are computed again where they are needed. A gradient takes the place
+ * of the tensor it belongs to: d y[i] that of y[i], which nothing needs any more when d y[i] is known.
+ *
+ * With run->recompute nothing is saved: the backward pass begins with the convolutions of the forward pass
+ * once more. The coefficients of batch norm are those of the first time. */
 #ifndef BW_MODEL_UNIT_H
 #define BW_MODEL_UNIT_H
 #include "model/layer.h"
@@ -12,9 +16,9 @@ typedef struct bw_unit {
     bw_conv *conv[3], *downsample;
     bw_bn bn[3], downsample_bn;
     int64_t in_count, out_count; /* floats of input and output, all views */
-    int64_t y_count[3];
-    /* Of the running step, in the arena: */
-    float *y[3], *y_downsample;
+    int64_t y_count[3];          /* floats of the convolutions' outputs; y_count[last] is out_count */
+    int64_t inner_count;         /* the most of y_count without the last */
+    float *y[3];                 /* of the running step, in the arena */
 } bw_unit;
 
 /* n: images of all views; h, w: input size, replaced by the output's. need_diff_in: false for the first unit
@@ -23,18 +27,18 @@ BW_MUST_CHECK
 bw_status bw__unit_create(bw_unit *unit, bw_exec *x, const bw_unit_spec *spec, int views, int64_t n,
                           int64_t *h, int64_t *w, bool training, bool need_diff_in);
 void bw__unit_destroy(bw_unit *unit);
-/* Largest of its tensors, in floats. */
-int64_t bw__unit_max_count(const bw_unit *unit);
 /* Floating point operations of forward, or of forward and backward. */
 int64_t bw__unit_flops(const bw_unit *unit, bool backward, bool need_diff_in);
 
-/* In training the saved tensors stay taken on the run's side of the arena. */
+/* In training without recompute the saved tensors stay taken on the run's side of the arena. */
 BW_MUST_CHECK
 bw_status bw__unit_forward(bw_unit *unit, const bw_run *run, float *out, const float *in);
 
-/* diff: gradient of out in; gradient of `in` out (nothing useful without need_diff_in). t1, t2: scratch. All
- * three have room for the largest tensor. */
+/* Sets diff to 0 where `out` is 0: the first part of the backward pass and the only one that needs `out`. */
+void bw__unit_mask(const bw_unit *unit, const bw_run *run, float *diff, const float *out);
+/* The rest. diff: masked gradient of out in; with need_diff_in the gradient of `in` out, otherwise its
+ * content is lost. It has room for both. */
 BW_MUST_CHECK
-bw_status bw__unit_backward(bw_unit *unit, const bw_run *run, float *diff, float *t1, float *t2,
-                            const float *in, const float *out, bool need_diff_in);
+bw_status bw__unit_backward(bw_unit *unit, const bw_run *run, float *diff, const float *in,
+                            bool need_diff_in);
 #endif

@@ -48,7 +48,7 @@ void bw__bn_add_relu_forward(const bw_bn *bn, bw_exec *x, float *dst, const floa
 void bw__relu_backward(const bw_bn *bn, bw_exec *x, float *diff, const float *dst);
 
 /* Gradient of bn, or of relu(bn) with `relu` (its sign is taken from a y + b again).
- * diff_y may be diff_dst. diff_weight, diff_bias [c] are overwritten (sum over views); both NULL for the
+ * diff_y may be diff_dst or y. diff_weight, diff_bias [c] are overwritten (sum over views); both NULL for the
  * affine-free one. */
 void bw__bn_backward(const bw_bn *bn, bw_exec *x, float *diff_y, float *diff_weight, float *diff_bias,
                      const float *diff_dst, const float *y, const bw_bn_params *p, bool relu);

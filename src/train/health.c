@@ -1,6 +1,5 @@
 #include "train/health.h"
 #include "base/linalg.h"
-#include "base/memory.h"
 #include <math.h>
 
 #define MAX_ROWS 512
@@ -41,18 +40,19 @@ static double rank_from_eigenvalues(const double *values, int64_t n)
     return exp(entropy);
 }
 
-bw_status bw__health(bw_health *out, const float *z, int64_t n, int64_t d)
+bw_status bw__health(bw_health *out, bw_exec *x, const float *z, int64_t n, int64_t d)
 {
     bw_status st = BW_OK;
-    float *gram = NULL;
-    double *matrix = NULL, *values = NULL, *norm = NULL;
     if (n > MAX_ROWS) n = MAX_ROWS;
     int64_t m = n < d ? n : d;
-    BW_TRY(BW_ALLOC(&gram, m * m));
-    BW_TRY(BW_ALLOC(&matrix, m * m));
-    BW_TRY(BW_ALLOC(&values, m));
-    BW_TRY(BW_ALLOC(&norm, n));
+    size_t mark = bw__exec_mark(x);
+    float *gram = bw__exec_take_f32(x, m * m);
+    double *matrix = bw__arena_take(&x->arena, x->side, (size_t)(m * m) * sizeof *matrix);
+    double *values = bw__arena_take(&x->arena, x->side, (size_t)m * sizeof *values);
+    double *norm = bw__arena_take(&x->arena, x->side, (size_t)n * sizeof *norm);
     bw_matrix rows = { .data = z, .stride = d }, columns = { .data = z, .stride = d, .transposed = true };
+    *out = (bw_health){ 0 };
+    if (bw__exec_is_dry(x)) goto out;
     if (n < d)
         bw__gemm_f32(gram, m, rows, columns, m, m, d, 1.0f, 0.0f);
     else
@@ -63,9 +63,6 @@ bw_status bw__health(bw_health *out, const float *z, int64_t n, int64_t d)
     *out = (bw_health){ .embedding_std = embedding_std(z, n, d, norm),
                         .effective_rank = rank_from_eigenvalues(values, m) };
 out:
-    bw__free(gram);
-    bw__free(matrix);
-    bw__free(values);
-    bw__free(norm);
+    bw__exec_release(x, mark);
     return st;
 }

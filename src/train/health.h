@@ -1,8 +1,7 @@
 /* Is a block's embedding alive? */
 #ifndef BW_TRAIN_HEALTH_H
 #define BW_TRAIN_HEALTH_H
-#include "base/error.h"
-#include <stdint.h>
+#include "nn/exec.h"
 
 typedef struct bw_health {
     double embedding_std; /* mean over dimensions of the std over the batch of z / |z|, times sqrt(d): about 1
@@ -11,7 +10,8 @@ typedef struct bw_health {
                               singular values of z */
 } bw_health;
 
-/* z [n, d]; at most the first 512 rows are used. */
+/* z [n, d]; at most the first 512 rows are used. Memory comes from the arena, but for what LAPACK takes for
+ * itself. */
 BW_MUST_CHECK
-bw_status bw__health(bw_health *out, const float *z, int64_t n, int64_t d);
+bw_status bw__health(bw_health *out, bw_exec *x, const float *z, int64_t n, int64_t d);
 #endif

@@ -21,7 +21,11 @@ static void draw_eps(const void *user, float *eps, int64_t n, int64_t count)
 
 static bw_run block_run(bw_trainer *t, int k)
 {
-    return (bw_run){ .x = &t->exec, .params = &t->network->params[k], .grads = t->grads, .training = true };
+    return (bw_run){ .x = &t->exec,
+                     .params = &t->network->params[k],
+                     .grads = t->grads,
+                     .training = true,
+                     .recompute = t->network->config.train.recompute };
 }
 
 /* Forward of block k on the side its input lies on; the output goes to the other side. */
@@ -46,7 +50,8 @@ static bw_status measure_health(bw_trainer *t, bw_step *out, int k)
 {
     bw_health h;
     const bw_block_spec *s = t->blocks[k].block.spec;
-    bw_status st = bw__health(&h, t->blocks[k].z, t->blocks[k].block.noise.n, s->linear[s->n_linear - 1].oc);
+    bw_status st =
+        bw__health(&h, &t->exec, t->blocks[k].z, t->blocks[k].block.noise.n, s->linear[s->n_linear - 1].oc);
     if (st != BW_OK) return st;
     out->embedding_std[k] = h.embedding_std;
     out->effective_rank[k] = h.effective_rank;
@@ -67,7 +72,7 @@ static bw_status learn_block(bw_trainer *t, bw_step *out, int k)
     b->diff_z =
         bw__exec_take_f32(&t->exec, b->block.n * b->block.spec->linear[b->block.spec->n_linear - 1].oc);
     BW_TRY(bw__loss_run(b->loss, &t->exec, &loss, b->diff_z, b->z));
-    if (out->has_health && !dry) BW_TRY(measure_health(t, out, k));
+    if (out->has_health) BW_TRY(measure_health(t, out, k));
     BW_TRY(bw__block_backward(&b->block, &run, b->diff_z, b->in, b->out));
     out->loss[k] = loss.total;
     out->on_diag[k] = loss.on_diag;
@@ -121,7 +126,7 @@ out:
 static bw_status size_arena(bw_trainer *t)
 {
     bw_status st = BW_OK;
-    bw_step ignored = { 0 };
+    bw_step ignored = { .has_health = t->network->config.health.every > 0 };
     bw__arena_destroy(&t->exec.arena);
     t->exec.arena = bw__arena_dry();
     BW_TRY(step_blocks(t, &ignored, NULL));

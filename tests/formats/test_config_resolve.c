@@ -126,9 +126,6 @@ static void impossible_combinations_are_refused_with_the_reason(void **state)
     c.dtype = BW_DTYPE_BF16;
     assert_refused(&c, "dtype: bf16 is not supported in this version, which computes in f32 only");
     c = bw_config_default();
-    c.train.recompute = true;
-    assert_refused(&c, "train.recompute");
-    c = bw_config_default();
     CHECK_OK(bw_config_set(&c, "head.pool=gsp"));
     CHECK_OK(bw_config_set(&c, "head.dim=64"));
     assert_refused(&c, "no meaning with head.pool gsp");

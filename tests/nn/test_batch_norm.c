@@ -157,6 +157,33 @@ static void gradient_equals_finite_differences(void **state)
     bw__exec_destroy(&x);
 }
 
+static void gradient_may_take_the_place_of_the_input(void **state)
+{
+    (void)state;
+    static float y[ALL], g[ALL], want[ALL], got[ALL], w[C], b[C];
+    static double unused[ALL];
+    bw_exec x = exec_with_arena();
+    bw_bn bn;
+    fill_random(g, unused, ALL, 5);
+    fill_random(w, unused, C, 6);
+    fill_random(b, unused, C, 7);
+    fill_random(y, unused, ALL, 4);
+    bw_bn_params p = { .weight = w, .bias = b };
+    CHECK_OK(bw__bn_create(&bn, VIEWS, ROWS, C));
+    bw__bn_statistics(&bn, &x, y, &p);
+    for (int relu = 0; relu < 2; relu++) {
+        float dw[2][C], db[2][C];
+        bw__bn_backward(&bn, &x, want, dw[0], db[0], g, y, &p, relu);
+        memcpy(got, y, sizeof got);
+        bw__bn_backward(&bn, &x, got, dw[1], db[1], g, got, &p, relu);
+        assert_memory_equal(got, want, sizeof got);
+        assert_memory_equal(dw[0], dw[1], sizeof dw[0]);
+        assert_memory_equal(db[0], db[1], sizeof db[0]);
+    }
+    bw__bn_destroy(&bn);
+    bw__exec_destroy(&x);
+}
+
 static void relu_backward_is_zero_where_output_was_zero(void **state)
 {
     (void)state;
@@ -275,6 +302,7 @@ int main(void)
         cmocka_unit_test(statistics_are_per_view_and_running_ones_move_as_pytorchs),
         cmocka_unit_test(variance_survives_a_mean_of_1000_standard_deviations),
         cmocka_unit_test(gradient_equals_finite_differences),
+        cmocka_unit_test(gradient_may_take_the_place_of_the_input),
         cmocka_unit_test(relu_backward_is_zero_where_output_was_zero),
         cmocka_unit_test(number_of_threads_does_not_change_a_bit),
         cmocka_unit_test(max_pool_takes_the_first_largest_and_returns_its_gradient),
