@@ -1,16 +1,12 @@
 #include "data/pixel_kernels.h"
+#include "base/isa.h"
 
 const bw_kernels *bw__kernels_for_avx2(void)
 {
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("avx2") ? &bw__kernels_avx2 : NULL;
-#else
-    return NULL;
-#endif
+    return bw__isa_of_cpu() >= BW_ISA_AVX2 ? &bw__kernels_avx2 : NULL;
 }
 
 const bw_kernels *bw__kernels(void)
 {
-    const bw_kernels *best = bw__kernels_for_avx2();
-    return best ? best : &bw__kernels_base;
+    return bw__isa() >= BW_ISA_AVX2 ? &bw__kernels_avx2 : &bw__kernels_base;
 }

@@ -49,6 +49,6 @@ extern const bw_kernels bw__kernels_base, bw__kernels_avx2;
 
 /* NULL where this processor cannot run them. */
 const bw_kernels *bw__kernels_for_avx2(void);
-/* The best ones for this processor. */
+/* The ones to use (bw__isa()). */
 const bw_kernels *bw__kernels(void);
 #endif

@@ -40,7 +40,7 @@ static bw_status barlow_create(void **state, bw_exec *x, const bw_loss_config *c
                        (long long)n, (long long)d);
     BW_TRY(BW_ALLOC(&b, 1));
     *b = (barlow){ .n = n, .d = d, .lambda = config->lambda, .scale = config->scale };
-    BW_TRY(bw__bn_create(&b->bn, 2, n, d));
+    BW_TRY(bw__bn_create(&b->bn, BW_F32, 2, n, d));
     const bw_matmul_shape correlate = { .m = d, .n = d, .k = n, .transpose_a = true },
                           times_gt = { .m = n, .n = d, .k = d, .transpose_b = true },
                           times_g = { .m = n, .n = d, .k = d };

@@ -29,7 +29,7 @@ static bw_status extract_block(bw_extractor *e, int k, float **out, float *head,
     float *h = bw__exec_take_f32(x, e->batch * s->head_dim), *g = bw__exec_take_f32(x, e->batch * s->out_c);
     bool has_head = e->network->has_heads || s->pool == BW_POOL_GSP;
     if (has_head && (head || bw__exec_is_dry(x))) BW_TRY(bw__head_forward(&b->head, &run, h, *out));
-    bw__gsp_forward(x, g, *out, e->batch, positions, s->out_c);
+    bw__gsp_forward(x, BW_F32, g, *out, e->batch, positions, s->out_c);
     if (bw__exec_is_dry(x)) goto out;
     if (head) memcpy(head, h, (size_t)(n * s->head_dim) * sizeof *h);
     if (trunk) memcpy(trunk, g, (size_t)(n * s->out_c) * sizeof *g);

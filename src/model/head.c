@@ -17,7 +17,7 @@ bw_status bw__head_create(bw_head *hd, bw_exec *x, const bw_block_spec *spec, in
                             .stride = s->stride,
                             .pad = s->pad };
     bw_status st = bw__conv_create(&hd->expand, x, &shape, BW_PASS_FORWARD | backward);
-    if (st == BW_OK) st = bw__bn_create(&hd->bn, views, n / views * h * w, s->oc);
+    if (st == BW_OK) st = bw__bn_create(&hd->bn, BW_F32, views, n / views * h * w, s->oc);
     if (st != BW_OK) bw__head_destroy(hd);
     return st;
 }
@@ -41,7 +41,7 @@ bw_status bw__head_forward(bw_head *hd, const bw_run *run, float *h, const float
     const bw_layer_spec *s = &hd->spec->expand;
     size_t mark = bw__exec_mark(x);
     if (hd->spec->pool == BW_POOL_GSP) {
-        bw__gsp_forward(x, h, in, hd->n, hd->positions, hd->spec->out_c);
+        bw__gsp_forward(x, BW_F32, h, in, hd->n, hd->positions, hd->spec->out_c);
         return BW_OK;
     }
     hd->y = bw__exec_take_f32(x, hd->n * hd->positions * s->oc);
@@ -60,7 +60,7 @@ bw_status bw__head_backward(bw_head *hd, const bw_run *run, float *diff_in, cons
     bw_exec *x = run->x;
     const bw_layer_spec *s = &hd->spec->expand;
     if (hd->spec->pool == BW_POOL_GSP) {
-        bw__gsp_backward(x, diff_in, diff_h, hd->n, hd->positions, hd->spec->out_c);
+        bw__gsp_backward(x, BW_F32, diff_in, diff_h, hd->n, hd->positions, hd->spec->out_c);
         return BW_OK;
     }
     bw_bn_params p = bw__run_bn(run, s->bn);

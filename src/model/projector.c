@@ -13,7 +13,7 @@ bw_status bw__projector_create(bw_projector *p, bw_exec *x, const bw_block_spec 
         BW_TRY(bw__matmul_create(&p->forward[i], x, &forward));
         BW_TRY(bw__matmul_create(&p->backward_data[i], x, &data));
         BW_TRY(bw__matmul_create(&p->backward_weights[i], x, &weights));
-        if (s->bn != BW_NO_BN) BW_TRY(bw__bn_create(&p->bn[i], views, n / views, s->oc));
+        if (s->bn != BW_NO_BN) BW_TRY(bw__bn_create(&p->bn[i], BW_F32, views, n / views, s->oc));
     }
 out:
     if (st != BW_OK) bw__projector_destroy(p);

@@ -22,7 +22,7 @@ static bw_status create_stem(bw_trunk *t, bw_exec *x, int64_t *h, int64_t *w, bo
         *w = bw__max_pool_out(*w);
     }
     t->max_count = t->n * *h * *w * s->oc;
-    return bw__bn_create(&t->stem_bn, t->views, t->n / t->views * t->stem_h * t->stem_w, s->oc);
+    return bw__bn_create(&t->stem_bn, BW_F32, t->views, t->n / t->views * t->stem_h * t->stem_w, s->oc);
 }
 
 /* The gradient of a unit's input is wanted by the unit or stem before it; of a block's input by nobody. */
@@ -82,7 +82,7 @@ static bw_status stem_forward(bw_trunk *t, const bw_run *run, float *out, const 
     bw__run_bn_prepare(run, &t->stem_bn, y, s->bn);
     if (t->spec->max_pool) {
         bw__bn_relu_forward(&t->stem_bn, x, y, y);
-        bw__max_pool_forward(x, out, NULL, y, t->n, t->stem_h, t->stem_w, s->oc);
+        bw__max_pool_forward(x, BW_F32, out, NULL, y, t->n, t->stem_h, t->stem_w, s->oc);
     } else {
         bw__bn_relu_forward(&t->stem_bn, x, out, y);
     }
@@ -111,7 +111,7 @@ static bw_status stem_again(bw_trunk *t, const bw_run *run, stem_state *state, f
         size_t mark = bw__exec_mark(x);
         float *a = bw__exec_take_f32(x, stem_count(t));
         bw__bn_relu_forward(&t->stem_bn, x, a, state->y);
-        bw__max_pool_forward(x, out, state->where, a, t->n, t->stem_h, t->stem_w, s->oc);
+        bw__max_pool_forward(x, BW_F32, out, state->where, a, t->n, t->stem_h, t->stem_w, s->oc);
         bw__exec_release(x, mark);
     } else {
         bw__bn_relu_forward(&t->stem_bn, x, out, state->y);
@@ -129,7 +129,7 @@ static bw_status stem_backward(bw_trunk *t, const bw_run *run, const stem_state 
     float *d = diff;
     if (t->spec->max_pool) {
         d = bw__exec_take_f32(x, stem_count(t));
-        bw__max_pool_backward(x, d, diff, state->where, t->n, t->stem_h, t->stem_w, s->oc);
+        bw__max_pool_backward(x, BW_F32, d, diff, state->where, t->n, t->stem_h, t->stem_w, s->oc);
     }
     bw__run_bn_backward(run, &t->stem_bn, d, d, state->y, s->bn, true);
     bw_status st = bw__conv_backward_weights(t->stem, x, bw__run_grad(run, s->weight), in, d);

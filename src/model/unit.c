@@ -1,5 +1,5 @@
 #include "model/unit.h"
-#include "base/dispatch.h"
+#include "nn/elementwise.h"
 
 static bw_status create_layer(bw_conv **conv, bw_bn *bn, bw_exec *x, const bw_layer_spec *s, int views,
                               int64_t n, int64_t h, int64_t w, unsigned passes)
@@ -15,7 +15,7 @@ static bw_status create_layer(bw_conv **conv, bw_bn *bn, bw_exec *x, const bw_la
     int64_t oh = bw__conv_out(h, s->kernel, s->stride, s->pad),
             ow = bw__conv_out(w, s->kernel, s->stride, s->pad);
     bw_status st = bw__conv_create(conv, x, &shape, passes);
-    if (st == BW_OK) st = bw__bn_create(bn, views, n / views * oh * ow, s->oc);
+    if (st == BW_OK) st = bw__bn_create(bn, BW_F32, views, n / views * oh * ow, s->oc);
     return st;
 }
 
@@ -118,22 +118,6 @@ out:
     return st;
 }
 
-/* dst = p + q; dst may be p. */
-BW_CLONES static void add_range(float *dst, const float *p, const float *q, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        dst[i] = p[i] + q[i];
-}
-
-static void add_tensors(bw_exec *x, float *dst, const float *p, const float *q, int64_t n)
-{
-    if (bw__exec_is_dry(x)) return;
-    int64_t piece = 1 << 14;
-#pragma omp parallel for schedule(static) num_threads(x->threads)
-    for (int64_t i = 0; i < n; i += piece)
-        add_range(dst + i, p + i, q + i, n - i < piece ? n - i : piece);
-}
-
 void bw__unit_mask(const bw_unit *u, const bw_run *run, float *diff, const float *out)
 {
     bw__relu_backward(&u->bn[u->spec->n_convs - 1], run->x, diff, out);
@@ -186,7 +170,7 @@ static bw_status input_backward(bw_unit *u, const bw_run *run, float *diff)
         BW_TRY(bw__conv_backward_data(u->downsample, x, shortcut, diff,
                                       bw__run_value(run, s->downsample.weight)));
     }
-    add_tensors(x, diff, shortcut, main_diff, u->in_count);
+    bw__add(x, BW_F32, diff, shortcut, main_diff, u->in_count);
 out:
     return st;
 }

@@ -1,4 +1,5 @@
 #include "nn/noise.h"
+#include "nn/loops.h"
 #include <math.h>
 #include <string.h>
 
@@ -63,6 +64,62 @@ static void backward_groups(const bw_noise *z, float *diff, const float *src, co
     }
 }
 
+static int64_t sample_size(const bw_noise *z)
+{
+    return z->positions * z->c;
+}
+
+/* Sample i of p as f32: itself, or converted to scratch. */
+static float *sample_in(const bw_noise *z, float *scratch, void *p, int64_t i)
+{
+    if (z->type == BW_F32) return (float *)p + i * sample_size(z);
+    bw__loops()->to_f32(z->type, scratch, bw__at(z->type, p, i * sample_size(z)), sample_size(z));
+    return scratch;
+}
+
+static const float *const_sample_in(const bw_noise *z, float *scratch, const void *p, int64_t i)
+{
+    if (z->type == BW_F32) return (const float *)p + i * sample_size(z);
+    bw__loops()->to_f32(z->type, scratch, bw__const_at(z->type, p, i * sample_size(z)), sample_size(z));
+    return scratch;
+}
+
+/* Puts what sample_in() returned back. */
+static void sample_out(const bw_noise *z, void *p, int64_t i, const float *sample)
+{
+    if (z->type != BW_F32)
+        bw__loops()->from_f32(z->type, bw__at(z->type, p, i * sample_size(z)), sample, sample_size(z));
+}
+
+/* Room of one thread: eps [size], and where samples are converted one of src and one of diff. */
+typedef struct room {
+    float *eps, *src, *diff;
+} room;
+
+static int64_t room_count(const bw_noise *z)
+{
+    return sample_size(z) * (z->type == BW_F32 ? 1 : 3);
+}
+
+static room room_at(const bw_noise *z, float *rooms, int64_t thread)
+{
+    float *r = rooms + thread * room_count(z);
+    if (z->type == BW_F32) return (room){ .eps = r };
+    return (room){ .eps = r, .src = r + sample_size(z), .diff = r + 2 * sample_size(z) };
+}
+
+/* Runs `code` for every sample `i` of both views, with the room `m` of the running thread. */
+#define FOR_SAMPLES(code)                                                                                    \
+    do {                                                                                                     \
+        _Pragma("omp parallel for schedule(static, 1) num_threads(x->threads)") for (int64_t t_ = 0;         \
+                                                                                     t_ < x->threads; t_++)  \
+        {                                                                                                    \
+            const room m = room_at(z, rooms, t_);                                                            \
+            for (int64_t i = t_; i < z->views * z->n; i += x->threads)                                       \
+                code;                                                                                        \
+        }                                                                                                    \
+    } while (0)
+
 /* Sum over one view of a per-sample value, samples added in order whatever the threads. */
 static double sum_samples(const double *per_sample, int view, int64_t n)
 {
@@ -83,94 +140,105 @@ static double sample_sum(const float *v, int64_t count, double about, bool squar
 }
 
 /* Mean and unbiased standard deviation of every view's whole tensor. */
-static void view_moments(const bw_noise *z, bw_exec *x, double *mean, double *std, const float *src)
+static void view_moments(const bw_noise *z, bw_exec *x, double *mean, double *std, double *part, float *rooms,
+                         const void *src)
 {
-    int64_t total = z->views * z->n, size = z->positions * z->c;
+    int64_t size = sample_size(z);
     double count = (double)(z->n * size);
-    size_t mark = bw__exec_mark(x);
-    double *part = bw__arena_take(&x->arena, x->side, (size_t)total * sizeof *part);
-    if (!bw__exec_is_dry(x)) {
-#pragma omp parallel for schedule(static) num_threads(x->threads)
-        for (int64_t i = 0; i < total; i++)
-            part[i] = sample_sum(src + i * size, size, 0.0, false);
-        for (int v = 0; v < z->views; v++)
-            mean[v] = sum_samples(part, v, z->n) / count;
-#pragma omp parallel for schedule(static) num_threads(x->threads)
-        for (int64_t i = 0; i < total; i++)
-            part[i] = sample_sum(src + i * size, size, mean[i / z->n], true);
-        for (int v = 0; v < z->views; v++)
-            std[v] = count > 1.0 ? sqrt(sum_samples(part, v, z->n) / (count - 1.0)) : 0.0;
+    FOR_SAMPLES(part[i] = sample_sum(const_sample_in(z, m.src, src, i), size, 0.0, false));
+    for (int v = 0; v < z->views; v++)
+        mean[v] = sum_samples(part, v, z->n) / count;
+    FOR_SAMPLES(part[i] = sample_sum(const_sample_in(z, m.src, src, i), size, mean[i / z->n], true));
+    for (int v = 0; v < z->views; v++)
+        std[v] = count > 1.0 ? sqrt(sum_samples(part, v, z->n) / (count - 1.0)) : 0.0;
+}
+
+static void forward_sample(const bw_noise *z, room m, void *dst, const void *src, const double *std,
+                           int64_t i)
+{
+    const float *s = const_sample_in(z, m.src, src, i);
+    float *d = z->type == BW_F32 ? (float *)dst + i * sample_size(z) : m.diff;
+    z->eps(z->user, m.eps, i, sample_size(z));
+    if (z->kind == BW_NOISE_ALL) {
+        float scale = (float)(z->sigma * std[i / z->n]);
+        for (int64_t j = 0; j < sample_size(z); j++)
+            d[j] = s[j] + scale * m.eps[j];
+    } else {
+        forward_groups(z, d, s, m.eps);
     }
+    sample_out(z, dst, i, d);
+}
+
+void bw__noise_forward(const bw_noise *z, bw_exec *x, void *dst, const void *src)
+{
+    double mean[BW_VIEWS] = { 0 }, std[BW_VIEWS] = { 0 };
+    size_t mark = bw__exec_mark(x);
+    float *rooms = bw__exec_take_f32(x, x->threads * room_count(z));
+    double *part = bw__arena_take(&x->arena, x->side, (size_t)(z->views * z->n) * sizeof *part);
+    BW_ASSERT(z->views <= BW_VIEWS && z->kind != BW_NOISE_NONE);
+    if (bw__exec_is_dry(x)) goto out;
+    if (z->kind == BW_NOISE_ALL) view_moments(z, x, mean, std, part, rooms, src);
+    FOR_SAMPLES(forward_sample(z, m, dst, src, std, i));
+out:
     bw__exec_release(x, mark);
 }
 
-void bw__noise_forward(const bw_noise *z, bw_exec *x, float *dst, const float *src)
+/* Sum of diff * eps over one sample. */
+static double sample_dot(const bw_noise *z, room m, void *diff, int64_t i)
 {
-    int64_t total = z->views * z->n, size = z->positions * z->c;
-    double mean[BW_VIEWS] = { 0 }, std[BW_VIEWS] = { 0 };
-    size_t mark = bw__exec_mark(x);
-    float *eps_all = bw__exec_take_f32(x, x->threads * size);
-    BW_ASSERT(z->views <= BW_VIEWS && z->kind != BW_NOISE_NONE);
-    if (z->kind == BW_NOISE_ALL) view_moments(z, x, mean, std, src);
-    if (!bw__exec_is_dry(x)) {
-#pragma omp parallel for schedule(static, 1) num_threads(x->threads)
-        for (int64_t t = 0; t < x->threads; t++)
-            for (int64_t i = t; i < total; i += x->threads) {
-                float *eps = eps_all + t * size;
-                const float *s = src + i * size;
-                z->eps(z->user, eps, i, size);
-                if (z->kind != BW_NOISE_ALL) {
-                    forward_groups(z, dst + i * size, s, eps);
-                    continue;
-                }
-                float scale = (float)(z->sigma * std[i / z->n]);
-                for (int64_t j = 0; j < size; j++)
-                    dst[i * size + j] = s[j] + scale * eps[j];
-            }
-    }
-    bw__exec_release(x, mark);
+    const float *d = sample_in(z, m.diff, diff, i);
+    double s = 0.0;
+    z->eps(z->user, m.eps, i, sample_size(z));
+    for (int64_t j = 0; j < sample_size(z); j++)
+        s += (double)d[j] * (double)m.eps[j];
+    return s;
+}
+
+/* diff += k * (src - mean) */
+static void add_deviation(const bw_noise *z, room m, void *diff, const void *src, double k, double mean,
+                          int64_t i)
+{
+    const float *s = const_sample_in(z, m.src, src, i);
+    float *d = sample_in(z, m.diff, diff, i);
+    for (int64_t j = 0; j < sample_size(z); j++)
+        d[j] += (float)(k * ((double)s[j] - mean));
+    sample_out(z, diff, i, d);
 }
 
 /* Kind `all`: the sum over the view comes first, then one pass without eps. */
-static void backward_all(const bw_noise *z, bw_exec *x, float *diff, const float *src, const double *part,
-                         const double *mean, const double *std)
+static void backward_all(const bw_noise *z, bw_exec *x, void *diff, const void *src, float *rooms,
+                         const double *part, const double *mean, const double *std)
 {
-    int64_t total = z->views * z->n, size = z->positions * z->c;
+    int64_t size = sample_size(z);
     double k[BW_VIEWS] = { 0 };
     for (int v = 0; v < z->views; v++)
         if (std[v] > 0.0) k[v] = z->sigma * sum_samples(part, v, z->n) / ((double)(z->n * size - 1) * std[v]);
-#pragma omp parallel for schedule(static) num_threads(x->threads)
-    for (int64_t i = 0; i < total; i++) {
-        int64_t v = i / z->n;
-        for (int64_t j = 0; j < size; j++)
-            diff[i * size + j] += (float)(k[v] * ((double)src[i * size + j] - mean[v]));
-    }
+    FOR_SAMPLES(add_deviation(z, m, diff, src, k[i / z->n], mean[i / z->n], i));
 }
 
-void bw__noise_backward(const bw_noise *z, bw_exec *x, float *diff, const float *src)
+static void backward_sample(const bw_noise *z, room m, void *diff, const void *src, int64_t i)
 {
-    int64_t total = z->views * z->n, size = z->positions * z->c;
+    float *d = sample_in(z, m.diff, diff, i);
+    z->eps(z->user, m.eps, i, sample_size(z));
+    backward_groups(z, d, const_sample_in(z, m.src, src, i), m.eps);
+    sample_out(z, diff, i, d);
+}
+
+void bw__noise_backward(const bw_noise *z, bw_exec *x, void *diff, const void *src)
+{
     double mean[BW_VIEWS] = { 0 }, std[BW_VIEWS] = { 0 };
     size_t mark = bw__exec_mark(x);
-    float *eps_all = bw__exec_take_f32(x, x->threads * size);
-    double *part = bw__arena_take(&x->arena, x->side, (size_t)total * sizeof *part);
+    float *rooms = bw__exec_take_f32(x, x->threads * room_count(z));
+    double *part = bw__arena_take(&x->arena, x->side, (size_t)(z->views * z->n) * sizeof *part);
     BW_ASSERT(z->views <= BW_VIEWS && z->kind != BW_NOISE_NONE);
-    if (z->kind == BW_NOISE_ALL) view_moments(z, x, mean, std, src);
-    if (!bw__exec_is_dry(x)) {
-#pragma omp parallel for schedule(static, 1) num_threads(x->threads)
-        for (int64_t t = 0; t < x->threads; t++)
-            for (int64_t i = t; i < total; i += x->threads) {
-                float *eps = eps_all + t * size, *d = diff + i * size;
-                z->eps(z->user, eps, i, size);
-                if (z->kind != BW_NOISE_ALL) {
-                    backward_groups(z, d, src + i * size, eps);
-                    continue;
-                }
-                part[i] = 0.0;
-                for (int64_t j = 0; j < size; j++)
-                    part[i] += (double)d[j] * (double)eps[j];
-            }
-        if (z->kind == BW_NOISE_ALL) backward_all(z, x, diff, src, part, mean, std);
+    if (bw__exec_is_dry(x)) goto out;
+    if (z->kind == BW_NOISE_ALL) {
+        view_moments(z, x, mean, std, part, rooms, src);
+        FOR_SAMPLES(part[i] = sample_dot(z, m, diff, i));
+        backward_all(z, x, diff, src, rooms, part, mean, std);
+    } else {
+        FOR_SAMPLES(backward_sample(z, m, diff, src, i));
     }
+out:
     bw__exec_release(x, mark);
 }

@@ -13,6 +13,7 @@
 #define BW_NN_NOISE_H
 #include "blockwise/config.h"
 #include "nn/exec.h"
+#include "nn/type.h"
 
 /* Writes eps [count] of sample `n` (counted through both views) from a source that gives the same numbers at
  * every call; called from several threads. */
@@ -25,10 +26,11 @@ typedef struct bw_noise {
     int64_t n, positions, c; /* n: samples in one view */
     bw_eps_fn eps;
     const void *user;
+    bw_type type; /* of dst, src, diff */
 } bw_noise;
 
 /* dst, src: [views, n, positions, c]; must not overlap. */
-void bw__noise_forward(const bw_noise *noise, bw_exec *x, float *dst, const float *src);
+void bw__noise_forward(const bw_noise *noise, bw_exec *x, void *dst, const void *src);
 /* diff in place: gradient of dst in, gradient of src out. */
-void bw__noise_backward(const bw_noise *noise, bw_exec *x, float *diff, const float *src);
+void bw__noise_backward(const bw_noise *noise, bw_exec *x, void *diff, const void *src);
 #endif

@@ -1,39 +1,9 @@
 #include "train/optimizer.h"
-#include "base/dispatch.h"
+#include "nn/loops.h"
 #include <math.h>
 
 #define PIECE  16384
 #define PIECES 256 /* pieces whose sums are kept at once */
-
-BW_CLONES static double square_sum(const float *v, int64_t n)
-{
-    /* Eight partial sums, so that the additions can run side by side. */
-    double s[8] = { 0 };
-    int64_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int j = 0; j < 8; j++)
-            s[j] += (double)v[i + j] * (double)v[i + j];
-    for (; i < n; i++)
-        s[0] += (double)v[i] * (double)v[i];
-    return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
-}
-
-/* Of a + factor b, with b NULL for a alone. */
-BW_CLONES static double square_sum_axpy(const float *a, const float *b, float factor, int64_t n)
-{
-    double s[8] = { 0 };
-    int64_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int j = 0; j < 8; j++) {
-            double v = (double)(a[i + j] + factor * b[i + j]);
-            s[j] += v * v;
-        }
-    for (; i < n; i++) {
-        double v = (double)(a[i] + factor * b[i]);
-        s[0] += v * v;
-    }
-    return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
-}
 
 static double norm_axpy(const float *a, const float *b, float factor, int64_t n, int threads)
 {
@@ -44,7 +14,7 @@ static double norm_axpy(const float *a, const float *b, float factor, int64_t n,
 #pragma omp parallel for schedule(static) num_threads(threads) if (pieces > 4)
         for (int64_t i = 0; i < pieces; i++) {
             int64_t at = start + i * PIECE, count = n - at < PIECE ? n - at : PIECE;
-            part[i] = b ? square_sum_axpy(a + at, b + at, factor, count) : square_sum(a + at, count);
+            part[i] = bw__loops()->square_sum(a + at, b ? b + at : NULL, factor, count);
         }
         for (int64_t i = 0; i < pieces; i++)
             total += part[i];
@@ -57,23 +27,10 @@ double bw__norm(const float *v, int64_t n, int threads)
     return norm_axpy(v, NULL, 0.0f, n, threads);
 }
 
-typedef struct rule {
-    float trust, decay, momentum, lr;
-} rule;
-
-BW_CLONES static void update_range(float *restrict w, float *restrict m, const float *restrict g, rule r,
-                                   int64_t n)
+static bw_sgd_rule tensor_rule(const bw_param *p, const float *w, const float *g, double lr,
+                               const bw_optimizer_config *c, int threads)
 {
-    for (int64_t i = 0; i < n; i++) {
-        m[i] = r.momentum * m[i] + r.trust * (g[i] + r.decay * w[i]);
-        w[i] -= r.lr * m[i];
-    }
-}
-
-static rule tensor_rule(const bw_param *p, const float *w, const float *g, double lr,
-                        const bw_optimizer_config *c, int threads)
-{
-    rule r = {
+    bw_sgd_rule r = {
         .trust = 1.0f, .decay = (float)c->weight_decay, .momentum = (float)c->momentum, .lr = (float)lr
     };
     if (c->name == BW_OPTIMIZER_SGD) return r;
@@ -94,9 +51,9 @@ void bw__optimizer_update(bw_params *params, const float *grads, double lr, cons
         if (!bw__param_is_trained(p)) continue;
         float *w = params->values + p->offset, *m = params->momenta + p->offset;
         const float *g = grads + p->offset;
-        rule r = tensor_rule(p, w, g, lr, config, threads);
+        bw_sgd_rule r = tensor_rule(p, w, g, lr, config, threads);
 #pragma omp parallel for schedule(static) num_threads(threads) if (p->count > 4 * PIECE)
         for (int64_t at = 0; at < p->count; at += PIECE)
-            update_range(w + at, m + at, g + at, r, p->count - at < PIECE ? p->count - at : PIECE);
+            bw__loops()->sgd(w + at, m + at, g + at, &r, p->count - at < PIECE ? p->count - at : PIECE);
     }
 }

@@ -31,7 +31,7 @@ static void statistics_are_per_view_and_running_ones_move_as_pytorchs(void **sta
         rv[i] = 1;
         want_rv[i] = 1;
     }
-    CHECK_OK(bw__bn_create(&bn, VIEWS, ROWS, C));
+    CHECK_OK(bw__bn_create(&bn, BW_F32, VIEWS, ROWS, C));
     bw__bn_statistics(&bn, &x, y, &(bw_bn_params){ w, b, rm, rv });
     bw__bn_relu_forward(&bn, &x, out, y);
     for (int v = 0; v < VIEWS; v++) {
@@ -71,7 +71,7 @@ static void variance_survives_a_mean_of_1000_standard_deviations(void **state)
         y[i] += 577.0f; /* 1000 times the std 0.577 of a uniform number in (-1, 1) */
         dy[i] = (double)y[i];
     }
-    CHECK_OK(bw__bn_create(&bn, VIEWS, ROWS, C));
+    CHECK_OK(bw__bn_create(&bn, BW_F32, VIEWS, ROWS, C));
     bw__bn_statistics(&bn, &x, y, &(bw_bn_params){ 0 });
     for (int v = 0; v < VIEWS; v++)
         for (int i = 0; i < C; i++) {
@@ -108,7 +108,7 @@ static void gradient_equals_finite_differences(void **state)
     const double step = 1e-5;
     bw_exec x = exec_with_arena();
     bw_bn bn;
-    CHECK_OK(bw__bn_create(&bn, VIEWS, ROWS, C));
+    CHECK_OK(bw__bn_create(&bn, BW_F32, VIEWS, ROWS, C));
     for (int pool = 0; pool < 2; pool++) {
         fill_random(y, dy, ALL, 4);
         fill_random(g, dg, ALL, 5);
@@ -169,7 +169,7 @@ static void gradient_may_take_the_place_of_the_input(void **state)
     fill_random(b, unused, C, 7);
     fill_random(y, unused, ALL, 4);
     bw_bn_params p = { .weight = w, .bias = b };
-    CHECK_OK(bw__bn_create(&bn, VIEWS, ROWS, C));
+    CHECK_OK(bw__bn_create(&bn, BW_F32, VIEWS, ROWS, C));
     bw__bn_statistics(&bn, &x, y, &p);
     for (int relu = 0; relu < 2; relu++) {
         float dw[2][C], db[2][C];
@@ -191,7 +191,7 @@ static void relu_backward_is_zero_where_output_was_zero(void **state)
     bw_bn bn;
     float diff[6] = { 1, 2, 3, 4, 5, 6 }, dst[6] = { 0, 1, 0, 2, -1, 3 };
     double got[6], want[6] = { 0, 2, 0, 4, 0, 6 };
-    CHECK_OK(bw__bn_create(&bn, 1, 2, 3));
+    CHECK_OK(bw__bn_create(&bn, BW_F32, 1, 2, 3));
     bw__relu_backward(&bn, &x, diff, dst);
     for (int i = 0; i < 6; i++)
         got[i] = (double)diff[i];
@@ -212,7 +212,7 @@ static void number_of_threads_does_not_change_a_bit(void **state)
         bw_bn bn;
         CHECK_OK(bw__exec_create(&x, threads));
         CHECK_OK(bw__arena_create(&x.arena, (size_t)16 << 20));
-        CHECK_OK(bw__bn_create(&bn, VIEWS, ROWS, C));
+        CHECK_OK(bw__bn_create(&bn, BW_F32, VIEWS, ROWS, C));
         bw__bn_statistics(&bn, &x, y, &(bw_bn_params){ 0 });
         bw__bn_backward(&bn, &x, d[threads - 1], NULL, NULL, g, y, &(bw_bn_params){ 0 }, true);
         bw__bn_destroy(&bn);
@@ -230,7 +230,7 @@ static void max_pool_takes_the_first_largest_and_returns_its_gradient(void **sta
     uint8_t where[OH * OW * CH];
     bw_exec x = exec_with_arena();
     fill_integers(src, d, H * W * CH, 3);
-    bw__max_pool_forward(&x, dst, where, src, 1, H, W, CH);
+    bw__max_pool_forward(&x, BW_F32, dst, where, src, 1, H, W, CH);
     float want_back[H * W * CH] = { 0 };
     for (int oy = 0; oy < OH; oy++)
         for (int ox = 0; ox < OW; ox++)
@@ -246,7 +246,7 @@ static void max_pool_takes_the_first_largest_and_returns_its_gradient(void **sta
                 diff[o] = (float)(o + 1);
                 want_back[best] += diff[o];
             }
-    bw__max_pool_backward(&x, back, diff, where, 1, H, W, CH);
+    bw__max_pool_backward(&x, BW_F32, back, diff, where, 1, H, W, CH);
     assert_memory_equal(back, want_back, sizeof back);
     bw__exec_destroy(&x);
 }

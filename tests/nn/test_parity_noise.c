@@ -19,7 +19,7 @@ static void check_kind(bw_noise_kind kind, const char *name)
     static double dst_f64[COUNT], diff_f64[COUNT];
     parity_worst forward = { .what = "noised output" }, backward = { .what = "its gradient" };
     bw_st_file *file = parity_open("noise");
-    bw_noise noise = { kind, 0.25, 1, N, H * W, C, copy_eps, eps };
+    bw_noise noise = { kind, 0.25, 1, N, H * W, C, copy_eps, eps, BW_F32 };
     bw_exec x;
     char key[32];
 

@@ -1,0 +1,3 @@
+/* The inner loops for any processor. */
+#define LOOPS bw__loops_plain
+#include "nn/loops_body.h"
