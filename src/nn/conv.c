@@ -1,12 +1,27 @@
 #include "nn/conv.h"
 #include "base/memory.h"
+#include "nn/gemm_conv.h"
 #include "nn/onednn.h"
 #include <stdio.h>
 
 struct bw_conv {
     bw_conv_shape shape;
+    unsigned as_products; /* passes that gemm_conv.c does; the others are oneDNN's convolutions */
     bw_primitive forward, backward_data, backward_weights;
 };
+
+/* With AVX2 oneDNN 2.6 reaches 75-125 GFLOP/s in NHWC convolutions wider than 1x1 and 60-120 in all weight
+ * gradients where a matrix product reaches 165 (two cores of Zen 3; bench/conv.c prints both forms), because
+ * what a tile reads is spread over too few cache sets. Its 1x1 products forward are as fast as ours. With
+ * AVX-512 its own kernels are good in every pass, and bf16 has no product without a plan. */
+unsigned bw__conv_passes_as_products(const bw_conv_shape *s)
+{
+    unsigned passes = 0;
+    if (s->type != BW_F32 || !bw__exec_has_avx2_only()) return 0;
+    if (s->kernel > 1 && s->ic >= 16) passes |= BW_PASS_FORWARD;
+    if (s->stride == 1) passes |= BW_PASS_BACKWARD_DATA;
+    return passes | BW_PASS_BACKWARD_WEIGHTS;
+}
 
 typedef struct conv_descs {
     bw_md_conv conv;
@@ -94,6 +109,12 @@ out:
 
 bw_status bw__conv_create(bw_conv **out, bw_exec *x, const bw_conv_shape *shape, unsigned passes)
 {
+    return bw__conv_create_as(out, x, shape, passes, bw__conv_passes_as_products(shape));
+}
+
+bw_status bw__conv_create_as(bw_conv **out, bw_exec *x, const bw_conv_shape *shape, unsigned passes,
+                             unsigned as_products)
+{
     bw_status st = BW_OK;
     bw_conv *c = NULL;
     dnnl_primitive_attr_t attr = NULL;
@@ -104,6 +125,8 @@ bw_status bw__conv_create(bw_conv **out, bw_exec *x, const bw_conv_shape *shape,
     BW_TRY(conv_describe(&d, shape));
     BW_TRY(bw__onednn_attr(&attr));
     BW_TRY(create_forward(c, x, &d, attr)); /* the hint of the other two */
+    c->as_products = as_products;
+    passes &= ~c->as_products;
     if (passes & BW_PASS_BACKWARD_DATA) BW_TRY(create_backward_data(c, x, &d, attr));
     if (passes & BW_PASS_BACKWARD_WEIGHTS) BW_TRY(create_backward_weights(c, x, &d, attr));
     *out = c;
@@ -148,7 +171,8 @@ bw_status bw__conv_forward(bw_conv *c, bw_exec *x, void *dst, const void *src, c
 {
     void *data[] = { bw__onednn_readable(src), bw__onednn_readable(weights), dst };
     double begin = bw__profile_begin(x);
-    bw_status st = bw__primitive_run(&c->forward, x, data, false);
+    bw_status st = c->as_products & BW_PASS_FORWARD ? bw__gemm_conv_forward(&c->shape, x, dst, src, weights)
+                                                    : bw__primitive_run(&c->forward, x, data, false);
     bw__profile_end(x, begin, kind(c), "forward", bw__conv_flops(c));
     return st;
 }
@@ -158,8 +182,13 @@ bw_status bw__conv_backward_data(bw_conv *c, bw_exec *x, void *diff_src, const v
 {
     void *data[] = { diff_src, bw__onednn_readable(weights), bw__onednn_readable(diff_dst) };
     double begin = bw__profile_begin(x);
-    BW_ASSERT(c->backward_data.primitive);
-    bw_status st = bw__primitive_run(&c->backward_data, x, data, false);
+    bw_status st;
+    if (c->as_products & BW_PASS_BACKWARD_DATA) {
+        st = bw__gemm_conv_backward_data(&c->shape, x, diff_src, diff_dst, weights);
+    } else {
+        BW_ASSERT(c->backward_data.primitive);
+        st = bw__primitive_run(&c->backward_data, x, data, false);
+    }
     bw__profile_end(x, begin, kind(c), "backward data", bw__conv_flops(c));
     return st;
 }
@@ -169,8 +198,13 @@ bw_status bw__conv_backward_weights(bw_conv *c, bw_exec *x, float *diff_weights,
 {
     void *data[] = { bw__onednn_readable(src), diff_weights, bw__onednn_readable(diff_dst) };
     double begin = bw__profile_begin(x);
-    BW_ASSERT(c->backward_weights.primitive);
-    bw_status st = bw__primitive_run(&c->backward_weights, x, data, true);
+    bw_status st;
+    if (c->as_products & BW_PASS_BACKWARD_WEIGHTS) {
+        st = bw__gemm_conv_backward_weights(&c->shape, x, diff_weights, src, diff_dst);
+    } else {
+        BW_ASSERT(c->backward_weights.primitive);
+        st = bw__primitive_run(&c->backward_weights, x, data, true);
+    }
     bw__profile_end(x, begin, kind(c), "backward weights", bw__conv_flops(c));
     return st;
 }

@@ -1,4 +1,5 @@
-/* Convolution of NHWC tensors, no bias, through oneDNN.
+/* Convolution of NHWC tensors, no bias: oneDNN's, or matrix products over tiles (gemm_conv.h) where those are
+ * faster, chosen for each pass when the convolution is created.
  *
  *     dst[n, oh, ow, oc] = sum over ic, kh, kw of src[n, oh*stride - pad + kh, ow*stride - pad + kw, ic]
  *                                                * weights[oc, ic, kh, kw]
@@ -34,6 +35,13 @@ typedef struct bw_conv bw_conv;
  * `passes` is an or of bw_passes. */
 BW_MUST_CHECK
 bw_status bw__conv_create(bw_conv **out, bw_exec *x, const bw_conv_shape *shape, unsigned passes);
+/* The same with the choice made by the caller (tests, bench/conv.c): the passes that are to be matrix
+ * products, of an f32 shape; backward data with stride 1 only. */
+BW_MUST_CHECK
+bw_status bw__conv_create_as(bw_conv **out, bw_exec *x, const bw_conv_shape *shape, unsigned passes,
+                             unsigned as_products);
+/* What bw__conv_create() chooses on this processor. */
+unsigned bw__conv_passes_as_products(const bw_conv_shape *shape);
 void bw__conv_free(bw_conv *conv);
 const bw_conv_shape *bw__conv_get_shape(const bw_conv *conv);
 /* Floating point operations of one pass (a multiply-add counts as two). */

@@ -38,6 +38,8 @@ static inline void bw__exec_release(bw_exec *x, size_t mark)
 }
 /* Instruction set oneDNN uses on this processor, e.g. "AVX2". Borrowed. */
 const char *bw__exec_isa(void);
+/* Whether that is AVX2 without AVX-512: where matrix products over tiles beat its convolutions. */
+bool bw__exec_has_avx2_only(void);
 /* Version of oneDNN, e.g. "2.6.3". Borrowed. */
 const char *bw__exec_library(void);
 #endif

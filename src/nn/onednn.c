@@ -49,6 +49,13 @@ const char *bw__onednn_type_name(bw_type type)
     return type == BW_BF16 ? "bf16" : "f32";
 }
 
+bool bw__exec_has_avx2_only(void)
+{
+    unsigned isa = (unsigned)dnnl_get_effective_cpu_isa();
+    return (isa & (unsigned)dnnl_cpu_isa_avx2) == (unsigned)dnnl_cpu_isa_avx2 &&
+           (isa & (unsigned)dnnl_cpu_isa_avx512_core) != (unsigned)dnnl_cpu_isa_avx512_core;
+}
+
 const char *bw__exec_isa(void)
 {
     return bw__cpu_isa_name(dnnl_get_effective_cpu_isa());
