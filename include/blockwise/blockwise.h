@@ -5,6 +5,7 @@
 #include "blockwise/dataset.h"
 #include "blockwise/evaluate.h"
 #include "blockwise/network.h"
+#include "blockwise/plan.h"
 #include "blockwise/status.h"
 #include "blockwise/trainer.h"
 #endif

@@ -21,6 +21,12 @@ bw_status bw__alloc_array(void **out, int64_t n, size_t size);
 
 #define BW_ALLOC(ptr, n) bw__alloc_array((void **)(ptr), (int64_t)(n), sizeof **(ptr))
 
+/* An aligned address for what only counts memory: it is not NULL, and nobody reads or writes there. */
+static inline void *bw__untouchable(void)
+{
+    return (void *)(uintptr_t)BW_ALIGN;
+}
+
 static inline size_t bw__round_up(size_t bytes)
 {
     return (bytes + BW_ALIGN - 1) / BW_ALIGN * BW_ALIGN;

@@ -45,6 +45,11 @@ typedef enum cli_key {
     CLI_STEPS,
     CLI_WARMUP,
     CLI_PROFILE,
+    CLI_PLAN_DATA,
+    CLI_PLAN_IMAGES,
+    CLI_NODES,
+    CLI_PRICE,
+    CLI_GFLOPS,
     CLI_JSON,
     CLI_QUIET,
     CLI_VERBOSE
@@ -78,6 +83,8 @@ typedef struct cli_options {
     int n_k;
     int k[CLI_MAX_K];
     double temperature;
+    int nodes;
+    double price, gflops; /* 0: not given */
     bw_split split;
     const char *command; /* the whole command line, for the records of a run */
 } cli_options;
@@ -94,7 +101,7 @@ typedef struct cli_verb {
 } cli_verb;
 
 extern const cli_verb cli_pretrain, cli_probe, cli_knn, cli_embed, cli_export, cli_inspect, cli_list,
-    cli_data_check, cli_bench_step, cli_bench_loader, cli_bench_matmul;
+    cli_data_check, cli_bench_step, cli_bench_loader, cli_bench_matmul, cli_plan;
 
 /* The verb that is running, as messages name it. */
 void cli_set_verb(const char *name);

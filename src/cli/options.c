@@ -62,6 +62,13 @@ static const option_text TABLE[] = {
     { CLI_STEPS, "steps", "N", "Repetitions to measure (default: 10)" },
     { CLI_WARMUP, "warmup", "N", "Repetitions before measuring (default: 2)" },
     { CLI_PROFILE, "profile", NULL, "Also where the time goes, by kind of operation (default: no)" },
+    { CLI_PLAN_DATA, "data", "PATH", "Images to count (default: not read)" },
+    { CLI_PLAN_IMAGES, "images", "N",
+      "Number of training images (default: those of --data, or data.images, or ImageNet's 1281167)" },
+    { CLI_NODES, "nodes", "N", "Machines like this one that share each batch (default: 1)" },
+    { CLI_PRICE, "price", "P", "What a node costs in an hour (default: no cost is printed)" },
+    { CLI_GFLOPS, "gflops", "R",
+      "Rate of a node's matrix products as 'bench matmul' prints it for 2048 (default: measured here)" },
     { CLI_JSON, "json", NULL, "Print the result as JSON (default: as text)" },
     { CLI_QUIET, "quiet", NULL, "No progress, only warnings and errors (default: no)" },
     { CLI_VERBOSE, "verbose", NULL, "Everything the library has to say (default: no)" },
@@ -168,6 +175,7 @@ static bool parse_value(cli_options *o, cli_key key, const char *text)
         o->epochs = (int)parse_integer("epochs", text, 1, MANY);
         return true;
     case CLI_IMAGES:
+    case CLI_PLAN_IMAGES:
         o->images = parse_integer("images", text, 1, INT64_MAX);
         return true;
     case CLI_SEED:
@@ -181,6 +189,15 @@ static bool parse_value(cli_options *o, cli_key key, const char *text)
         return true;
     case CLI_WARMUP:
         o->warmup = (int)parse_integer("warmup", text, 0, MANY);
+        return true;
+    case CLI_NODES:
+        o->nodes = (int)parse_integer("nodes", text, 1, 1000000);
+        return true;
+    case CLI_PRICE:
+        o->price = parse_positive("price", text);
+        return true;
+    case CLI_GFLOPS:
+        o->gflops = parse_positive("gflops", text);
         return true;
     case CLI_TEMPERATURE:
         o->temperature = parse_positive("temperature", text);
@@ -200,6 +217,7 @@ static const char **text_field(cli_options *o, cli_key key)
     case CLI_DATA:
     case CLI_SPLIT_DATA:
     case CLI_BENCH_DATA:
+    case CLI_PLAN_DATA:
         return &o->data;
     case CLI_TRAIN_ALIAS:
     case CLI_TRAIN:
@@ -358,6 +376,7 @@ void cli_options_parse(cli_options *options, const cli_verb *verb, int argc, cha
                               .n_k = 2,
                               .k = { 20, 200 },
                               .temperature = 0.07,
+                              .nodes = 1,
                               .steps = -1,
                               .warmup = -1 };
     build_argp(&a, verb);

@@ -135,6 +135,7 @@ static int run_bench_step(const cli_options *o)
 
     BW_TRY(cli_bench_settings(&config, o));
     bw__environment_say(&config);
+    BW_TRY(bw_plan_check(&config));
     int64_t floats = BW_VIEWS * config.train.batch * config.data.image_size * config.data.image_size * 3;
     BW_TRY(BW_ALLOC(&views, floats));
     BW_TRY(BW_ALLOC(&r.seconds, r.steps));

@@ -250,6 +250,12 @@ out:
     return st;
 }
 
+int64_t bw__loader_bytes(const bw_config *config)
+{
+    const int64_t size = config->data.image_size, values = BW_VIEWS * config->train.batch * size * size * 3;
+    return values * (int64_t)(sizeof(float) + AHEAD);
+}
+
 bw_status bw__loader_create(bw_loader **out, const bw_dataset *dataset, const bw_loader_config *config)
 {
     bw_status st = BW_OK;

@@ -58,6 +58,9 @@ int64_t bw__loader_steps_per_epoch(const bw_loader *loader);
 BW_MUST_CHECK
 bw_status bw__loader_next(bw_loader *loader, const bw_batch **out);
 
+/* Bytes of the batches of a run with this config: the one handed out and those in the making. */
+int64_t bw__loader_bytes(const bw_config *config);
+
 /* Unreadable images met so far. */
 int64_t bw__loader_bad(const bw_loader *loader);
 /* Seconds bw__loader_next() has waited so far. */

@@ -3,7 +3,7 @@
 #include "model/init.h"
 #include <math.h>
 
-bw_status bw__network_build(bw_network **out, const bw_config *config, bool with_heads)
+static bw_status list_blocks(bw_network **out, const bw_config *config, bool with_heads)
 {
     bw_status st = BW_OK;
     bw_network *net = NULL;
@@ -25,6 +25,31 @@ out:
     return st;
 }
 
+bw_status bw__network_build(bw_network **out, const bw_config *config, bool with_heads)
+{
+    bw_status st = BW_OK;
+    bw_network *net = NULL;
+    *out = NULL;
+    BW_TRY(list_blocks(&net, config, with_heads));
+    for (int k = 0; k < net->blocks; k++)
+        BW_TRY(BW_ALLOC(&net->params[k].values, net->params[k].total));
+    *out = net;
+    net = NULL;
+out:
+    bw_network_free(net);
+    return st;
+}
+
+bw_status bw__network_outline(bw_network **out, const bw_config *config)
+{
+    bw_status st = list_blocks(out, config, true);
+    if (st != BW_OK) return st;
+    (*out)->outline = true;
+    for (int k = 0; k < (*out)->blocks; k++)
+        (*out)->params[k].values = bw__untouchable();
+    return BW_OK;
+}
+
 bw_status bw_network_create(bw_network **out, const bw_config *config)
 {
     bw_status st = bw__network_build(out, config, true);
@@ -37,8 +62,10 @@ bw_status bw_network_create(bw_network **out, const bw_config *config)
 void bw_network_free(bw_network *net)
 {
     if (!net) return;
-    for (int k = 0; k < net->blocks; k++)
+    for (int k = 0; k < net->blocks; k++) {
+        if (net->outline) net->params[k].values = NULL;
         bw__params_destroy(&net->params[k]);
+    }
     bw__free(net);
 }
 

@@ -71,7 +71,7 @@ static bw_status finish(builder *b)
     for (int i = 0; i < ps->n; i++)
         if (!bw__param_is_trained(&ps->items[i])) ps->items[i].offset += ps->trained;
     ps->total += ps->trained;
-    return BW_ALLOC(&ps->values, ps->total);
+    return BW_OK;
 }
 
 void bw__params_destroy(bw_params *ps)

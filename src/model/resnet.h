@@ -45,8 +45,8 @@ int bw__resnet_blocks(const bw_config *config);
 /* Channels of stage `stage`'s output. */
 int64_t bw__resnet_stage_channels(const bw_config *config, int stage);
 
-/* Describes block `k` and lists its parameters, in torchvision's order of the state dict, with zeroed values;
- * momenta are not allocated. */
+/* Describes block `k` and lists its parameters, in torchvision's order of the state dict. Neither values nor
+ * momenta are allocated. */
 BW_MUST_CHECK
 bw_status bw__resnet_block(bw_block_spec *spec, bw_params *params, const bw_config *config, int k,
                            bool with_head);

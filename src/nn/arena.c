@@ -1,7 +1,7 @@
 #include "nn/arena.h"
 #include "base/memory.h"
 
-#define DRY_BYTES ((size_t)1 << 46)
+#define DRY_BYTES ((size_t)1 << 60)
 
 bw_arena bw__arena_dry(void)
 {
@@ -29,7 +29,9 @@ void *bw__arena_take(bw_arena *a, bw_side side, size_t bytes)
     BW_ASSERT(bytes <= a->size - a->used[0] - a->used[1]);
     size_t offset = side == BW_LOW ? a->used[BW_LOW] : a->size - a->used[BW_HIGH] - bytes;
     a->used[side] += bytes;
-    if (a->used[0] + a->used[1] > a->peak) a->peak = a->used[0] + a->used[1];
+    size_t both = a->used[0] + a->used[1];
+    if (both > a->peak) a->peak = both;
+    if (both > a->lap) a->lap = both;
     /* A dry address is never touched; it is only not NULL and aligned. */
     if (!a->base) return (void *)(uintptr_t)(BW_ALIGN + offset);
     return a->base + offset;

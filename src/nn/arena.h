@@ -22,6 +22,7 @@ typedef struct bw_arena {
     size_t size;    /* of a dry arena: beyond any machine */
     size_t used[2]; /* bytes taken on each side */
     size_t peak;    /* largest used[0] + used[1] so far */
+    size_t lap;     /* the same since the holder last set it */
 } bw_arena;
 
 bw_arena bw__arena_dry(void);

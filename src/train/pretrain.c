@@ -2,6 +2,7 @@
  * begin, train, finish. Whatever fails before the folder is opened leaves nothing behind. */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "blockwise/plan.h"
 #include "data/loader.h"
 #include "model/network_internal.h"
 #include "train/checkpoint.h"
@@ -276,6 +277,7 @@ bw_status bw_pretrain(const bw_pretrain_options *options)
     if (state == BW_RUN_COMPLETE) goto out;
     BW_TRY(open_data(&r));
     bw__environment_say(&r.config);
+    if (r.config.train.steps != 0) BW_TRY(bw_plan_check(&r.config));
     BW_TRY(build(&r));
     if (options->init && state == BW_RUN_NEW) BW_TRY(bw_network_init_from(r.network, options->init));
     BW_TRY(bw__run_open(&r.folder, &state, options->out, &r.config, options->resume));

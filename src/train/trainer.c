@@ -40,6 +40,7 @@ static bw_status forward_block(bw_trainer *t, int k, const float *in, bw_side si
     b->out = bw__arena_take(&t->exec.arena, side == BW_LOW ? BW_HIGH : BW_LOW,
                             (size_t)b->block.out_count * sizeof(float));
     BW_TRY(bw__block_forward(&b->block, &run, b->out, &b->z, in));
+    b->saved_bytes = t->exec.arena.used[side];
     if (!bw__exec_is_dry(&t->exec)) t->network->params[k].batches_tracked += BW_VIEWS;
     if (t->on_forward) t->on_forward(t->user, k);
 out:
@@ -107,9 +108,11 @@ static bw_status step_blocks(bw_trainer *t, bw_step *out, const float *views)
     int blocks = t->network->blocks;
     for (int k = 0; k < blocks; k++) {
         bw_side side = k % 2 ? BW_HIGH : BW_LOW;
+        t->exec.arena.lap = 0;
         BW_TRY(forward_block(t, k, in, side));
         if (!t->all_forwards_first) {
             BW_TRY(learn_block(t, out, k));
+            t->blocks[k].arena_bytes = t->exec.arena.lap;
             release_side(t, side);
         }
         in = t->blocks[k].out;
@@ -125,14 +128,10 @@ out:
 /* Sizes the arena by a step over a dry one. */
 static bw_status size_arena(bw_trainer *t)
 {
-    bw_status st = BW_OK;
     bw_step ignored = { .has_health = t->network->config.health.every > 0 };
     bw__arena_destroy(&t->exec.arena);
     t->exec.arena = bw__arena_dry();
-    BW_TRY(step_blocks(t, &ignored, NULL));
-    BW_TRY(bw__arena_create(&t->exec.arena, t->exec.arena.peak));
-out:
-    return st;
+    return step_blocks(t, &ignored, NULL);
 }
 
 static bw_status create_block(bw_trainer *t, int k, int64_t *h, int64_t *w)
@@ -152,14 +151,15 @@ static bw_status create_block(bw_trainer *t, int k, int64_t *h, int64_t *w)
     b->schedule = bw__schedule(&net->config, &config.optimizer, t->steps_per_epoch);
     BW_TRY(bw__loss_create(&b->loss, &t->exec, &config.loss, net->config.train.batch,
                            spec->linear[spec->n_linear - 1].oc));
-    if (!net->params[k].momenta) BW_TRY(BW_ALLOC(&net->params[k].momenta, net->params[k].trained));
+    if (!net->outline && !net->params[k].momenta)
+        BW_TRY(BW_ALLOC(&net->params[k].momenta, net->params[k].trained));
     *h = b->block.trunk.out_h;
     *w = b->block.trunk.out_w;
 out:
     return st;
 }
 
-bw_status bw_trainer_create(bw_trainer **out, bw_network *network, int64_t steps_per_epoch)
+static bw_status create(bw_trainer **out, bw_network *network, int64_t steps_per_epoch)
 {
     bw_status st = BW_OK;
     bw_trainer *t = NULL;
@@ -176,13 +176,29 @@ bw_status bw_trainer_create(bw_trainer **out, bw_network *network, int64_t steps
         BW_TRY(create_block(t, k, &h, &w));
         if (network->params[k].trained > largest) largest = network->params[k].trained;
     }
-    BW_TRY(BW_ALLOC(&t->grads, largest));
+    if (network->outline)
+        t->grads = bw__untouchable();
+    else
+        BW_TRY(BW_ALLOC(&t->grads, largest));
     BW_TRY(size_arena(t));
+    if (!network->outline) BW_TRY(bw__arena_create(&t->exec.arena, t->exec.arena.peak));
     *out = t;
     t = NULL;
 out:
     bw_trainer_free(t);
     return st;
+}
+
+bw_status bw_trainer_create(bw_trainer **out, bw_network *network, int64_t steps_per_epoch)
+{
+    BW_ASSERT(!network->outline);
+    return create(out, network, steps_per_epoch);
+}
+
+bw_status bw__trainer_outline(bw_trainer **out, bw_network *outline)
+{
+    BW_ASSERT(outline->outline);
+    return create(out, outline, 1);
 }
 
 void bw_trainer_free(bw_trainer *t)
@@ -193,7 +209,7 @@ void bw_trainer_free(bw_trainer *t)
         bw__loss_free(t->blocks[k].loss);
     }
     bw__exec_destroy(&t->exec);
-    bw__free(t->grads);
+    if (t->network && !t->network->outline) bw__free(t->grads);
     bw__free(t);
 }
 

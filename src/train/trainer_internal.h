@@ -23,7 +23,8 @@ struct bw_trainer {
         bw_side side;
         const float *in;
         float *out, *z, *diff_z;
-        const bw_trainer *trainer; /* for the noise source */
+        size_t saved_bytes, arena_bytes; /* kept between forward and backward; the arena's most meanwhile */
+        const bw_trainer *trainer;       /* for the noise source */
         int index;
     } blocks[BW_MAX_BLOCKS];
     /* Hooks of tests; all NULL or false in use. */
@@ -33,6 +34,11 @@ struct bw_trainer {
     void *user;
     bool no_update;
 };
+
+/* A trainer of an outline: no weights, no memory for activations, and it cannot step. It has done the dry
+ * step that sizes the arena of a real one: exec.arena.peak, and the bytes of each block. */
+BW_MUST_CHECK
+bw_status bw__trainer_outline(bw_trainer **out, bw_network *outline);
 
 /* Continue as if `steps` steps had been done. */
 void bw__trainer_set_steps_done(bw_trainer *trainer, int64_t steps);

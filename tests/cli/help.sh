@@ -15,6 +15,7 @@ declare -A options=(
   ["data check"]="format json quiet"
   ["bench step"]="recipe config set steps warmup profile json quiet verbose"
   ["bench loader"]="data format recipe config set steps warmup json quiet"
+  [plan]="recipe config set nodes price gflops data images json quiet"
   ["bench matmul"]="set steps json quiet"
 )
 

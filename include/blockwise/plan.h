@@ -1,0 +1,64 @@
+/** What a run will need, before it begins: memory, operations, time. */
+#ifndef BLOCKWISE_PLAN_H
+#define BLOCKWISE_PLAN_H
+#include "blockwise/config.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What one block takes in every step. */
+typedef struct bw_plan_block {
+    int64_t trunk_parameters, head_parameters, projector_parameters; /**< trained values */
+    int64_t flops;       /**< forward, loss and backward; a multiply-add counts as two */
+    int64_t saved_bytes; /**< kept between forward and backward, the block's input included */
+    int64_t arena_bytes; /**< the most that is taken while the block works: saved tensors, the boundary to
+                              the next block, gradients of activations, scratch */
+} bw_plan_block;
+
+typedef struct bw_plan {
+    int blocks;
+    bw_plan_block block[BW_MAX_BLOCKS];
+    int64_t parameters, flops; /**< of all blocks */
+    int64_t weight_bytes;      /**< values, running statistics and momenta of all blocks, and the one
+                                    gradient buffer, as large as the largest block */
+    int64_t arena_bytes;       /**< activations, their gradients and scratch: the largest block_bytes */
+    int64_t input_bytes;       /**< the batch and the loader's queue */
+    int64_t process_bytes;     /**< this process with its libraries and the kernels they generate */
+    int64_t peak_bytes;        /**< the sum: resident memory of a pretraining run at its highest. The data
+                                    set's own pixels come on top where they are kept in memory (IDX, CIFAR) */
+} bw_plan;
+
+/** Counts what a resolved config needs. Neither weights nor activations are allocated: a step is done over
+ *  memory that is not there, by the trainer's own code, so that plan and run cannot disagree.
+ *  process_bytes is measured in this process.
+ *  @return BW_OK; BW_EINVAL (config not resolved), BW_EKERNEL, BW_ENOMEM */
+BW_API BW_MUST_CHECK
+bw_status bw_plan_make(bw_plan *out, const bw_config *config);
+
+/** The largest train.batch whose peak is at most `bytes`, the rest of a resolved config as it is; 0 where
+ *  even the smallest batch needs more. Takes some seconds. As bw_plan_make(). */
+BW_API BW_MUST_CHECK
+bw_status bw_plan_largest_batch(int64_t *out, const bw_config *config, int64_t bytes);
+
+/** Resident memory that this process may have: the least of what the machine has free, control groups and
+ *  the limits of the process (ulimit -v, -d). */
+BW_API int64_t bw_available_bytes(void);
+
+/** BW_OK if a run of a resolved config fits into bw_available_bytes(); BW_ENOMEM with what it needs, what
+ * there is and the largest batch that fits. bw_pretrain() begins with it. Otherwise as bw_plan_make(). */
+BW_API BW_MUST_CHECK
+bw_status bw_plan_check(const bw_config *config);
+
+/** Seconds of one step of `plan` where a large matrix product runs at `gflops` GFLOP/s (bw_bench_matmul()):
+ * the step is assumed to reach BW_PLAN_SHARE of that rate. */
+BW_API double bw_plan_step_s(const bw_plan *plan, double gflops);
+
+/** Share of the rate of large matrix products that whole steps reach: the median of measured steps. To
+ * measure it anew, divide `gflops` of `blockwise bench step` by the result of `blockwise bench matmul` for
+ *  2048 x 2048 x 2048, for the networks and batches of bench/compare.sh. */
+#define BW_PLAN_SHARE 0.5
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,230 @@
+/* `blockwise plan`: what a run will need, before it begins. */
+#include "cli/cli.h"
+#include "cli/results.h"
+#include "cli/settings.h"
+#include "base/error.h"
+#include "train/schedule.h"
+
+static const int64_t IMAGENET_IMAGES = 1281167;
+/* The product whose rate stands for the machine's, as BW_PLAN_SHARE was fitted to it. */
+enum { PRODUCT = 2048, PRODUCT_REPEATS = 5 };
+
+typedef struct planned {
+    bw_config node; /* what one node does: its share of the batch */
+    int64_t batch;  /* of all nodes */
+    int nodes;
+    bw_plan plan;
+    int64_t available, largest; /* bytes; batch of all nodes that fits, 0: none */
+    double gflops;
+    bool measured;
+    int64_t images, steps;
+    double step_s, hours, price;
+} planned;
+
+static bw_status count_images(int64_t *out, const bw_config *config, const cli_options *o)
+{
+    bw_dataset *dataset = NULL;
+    int64_t wanted = config->data.images;
+    if (o->images > 0) {
+        *out = o->images;
+    } else if (o->data) {
+        bw_status st = bw_dataset_open(&dataset, o->data, BW_SPLIT_TRAIN, NULL);
+        if (st != BW_OK) return st;
+        *out = bw_dataset_size(dataset);
+        bw_dataset_free(dataset);
+    } else {
+        *out = wanted > 0 ? wanted : IMAGENET_IMAGES;
+    }
+    if (wanted > 0 && wanted < *out) *out = wanted;
+    if (*out < config->train.batch)
+        return bw_fail(BW_EINVAL, "train.batch is %lld, but there are only %lld images",
+                       (long long)config->train.batch, (long long)*out);
+    return BW_OK;
+}
+
+/* Every node takes an equal part of each batch; the last one may have less. */
+static bw_status share_batch(planned *p, const bw_config *config, int nodes)
+{
+    p->node = *config;
+    p->batch = config->train.batch;
+    p->nodes = nodes;
+    p->node.train.batch = (p->batch + nodes - 1) / nodes;
+    if (p->batch / nodes < 2)
+        return bw_fail(
+            BW_EINVAL,
+            "--nodes %d: a batch of %lld leaves a node less than 2 images; take fewer nodes or a larger "
+            "train.batch",
+            nodes, (long long)p->batch);
+    return BW_OK;
+}
+
+static bw_status work_out(planned *p, const bw_config *config, const cli_options *o)
+{
+    bw_status st = BW_OK;
+    BW_TRY(count_images(&p->images, config, o));
+    BW_TRY(share_batch(p, config, o->nodes));
+    BW_TRY(bw_plan_make(&p->plan, &p->node));
+    p->available = bw_available_bytes();
+    p->largest = p->batch;
+    if (p->plan.peak_bytes > p->available) {
+        BW_TRY(bw_plan_largest_batch(&p->largest, &p->node, p->available));
+        p->largest *= p->nodes;
+    }
+    p->gflops = o->gflops;
+    p->measured = o->gflops <= 0.0;
+    if (p->measured)
+        BW_TRY(bw_bench_matmul(&p->gflops, PRODUCT, PRODUCT, PRODUCT, PRODUCT_REPEATS, config->threads));
+    p->step_s = bw_plan_step_s(&p->plan, p->gflops);
+    p->steps = bw__schedule_total_steps(config, p->images / p->batch);
+    p->hours = p->step_s * (double)p->steps / 3600.0;
+    p->price = o->price;
+out:
+    return st;
+}
+
+/* --- as JSON --- */
+
+static json_t *block_json(const bw_plan_block *b, int number)
+{
+    json_t *o = json_object();
+    (void)json_object_set_new(o, "block", json_integer(number));
+    (void)json_object_set_new(o, "trunk_parameters", json_integer(b->trunk_parameters));
+    (void)json_object_set_new(o, "head_parameters", json_integer(b->head_parameters));
+    (void)json_object_set_new(o, "projector_parameters", json_integer(b->projector_parameters));
+    (void)json_object_set_new(o, "flops", json_integer(b->flops));
+    (void)json_object_set_new(o, "saved_bytes", json_integer(b->saved_bytes));
+    (void)json_object_set_new(o, "arena_bytes", json_integer(b->arena_bytes));
+    return o;
+}
+
+static bw_status print_json(const planned *p)
+{
+    const bw_config *c = &p->node;
+    const bw_plan *plan = &p->plan;
+    json_t *o = json_object(), *blocks = json_array();
+    (void)json_object_set_new(o, "order", json_string(cli_setting(c, "train.order")));
+    (void)json_object_set_new(o, "arch", json_string(cli_setting(c, "model.arch")));
+    (void)json_object_set_new(o, "image_size", json_integer(c->data.image_size));
+    (void)json_object_set_new(o, "batch", json_integer(p->batch));
+    (void)json_object_set_new(o, "nodes", json_integer(p->nodes));
+    (void)json_object_set_new(o, "batch_of_a_node", json_integer(c->train.batch));
+    (void)json_object_set_new(o, "dtype", json_string(cli_setting(c, "dtype")));
+    (void)json_object_set_new(o, "threads", json_integer(c->threads));
+    for (int k = 0; k < plan->blocks; k++)
+        (void)json_array_append_new(blocks, block_json(&plan->block[k], k + 1));
+    (void)json_object_set_new(o, "blocks", blocks);
+    (void)json_object_set_new(o, "parameters", json_integer(plan->parameters));
+    (void)json_object_set_new(o, "flops", json_integer(plan->flops));
+    (void)json_object_set_new(o, "weight_bytes", json_integer(plan->weight_bytes));
+    (void)json_object_set_new(o, "arena_bytes", json_integer(plan->arena_bytes));
+    (void)json_object_set_new(o, "input_bytes", json_integer(plan->input_bytes));
+    (void)json_object_set_new(o, "process_bytes", json_integer(plan->process_bytes));
+    (void)json_object_set_new(o, "peak_bytes", json_integer(plan->peak_bytes));
+    (void)json_object_set_new(o, "available_bytes", json_integer(p->available));
+    (void)json_object_set_new(o, "fits", json_boolean(plan->peak_bytes <= p->available));
+    (void)json_object_set_new(o, "largest_batch",
+                              plan->peak_bytes <= p->available ? json_null() : json_integer(p->largest));
+    (void)json_object_set_new(o, "matmul_gflops", bw__json_real(p->gflops));
+    (void)json_object_set_new(o, "matmul_share", bw__json_real(BW_PLAN_SHARE));
+    (void)json_object_set_new(o, "step_s", bw__json_real(p->step_s));
+    (void)json_object_set_new(o, "samples_per_s", bw__json_real((double)p->batch / p->step_s));
+    (void)json_object_set_new(o, "images", json_integer(p->images));
+    (void)json_object_set_new(o, "steps", json_integer(p->steps));
+    (void)json_object_set_new(o, "run_hours", bw__json_real(p->hours));
+    (void)json_object_set_new(o, "node_hours", bw__json_real(p->hours * p->nodes));
+    (void)json_object_set_new(o, "cost",
+                              p->price > 0.0 ? bw__json_real(p->hours * p->nodes * p->price) : json_null());
+    return cli_print_json(o);
+}
+
+/* --- as text --- */
+
+static void print_blocks(const bw_plan *plan)
+{
+    printf("\n%5s %12s %12s %12s %12s %12s %12s\n", "block", "trunk", "head", "projector", "GFLOP",
+           "saved MB", "arena MB");
+    for (int k = 0; k < plan->blocks; k++) {
+        const bw_plan_block *b = &plan->block[k];
+        printf("%5d %12lld %12lld %12lld %12.2f %12.1f %12.1f\n", k + 1, (long long)b->trunk_parameters,
+               (long long)b->head_parameters, (long long)b->projector_parameters, (double)b->flops * 1e-9,
+               (double)b->saved_bytes * 1e-6, (double)b->arena_bytes * 1e-6);
+    }
+    puts("Parameters of trunk, head and projector; operations of a step; activations kept for the backward "
+         "pass,\n"
+         "and the most that is taken while the block works.");
+}
+
+static void print_memory(const planned *p)
+{
+    const bw_plan *plan = &p->plan;
+    printf("\nmemory%s\n", p->nodes > 1 ? " of a node" : "");
+    printf("%12.1f MB  weights, momenta, one gradient\n", (double)plan->weight_bytes * 1e-6);
+    printf("%12.1f MB  activations and scratch: the largest block\n", (double)plan->arena_bytes * 1e-6);
+    printf("%12.1f MB  batch and loader\n", (double)plan->input_bytes * 1e-6);
+    printf("%12.1f MB  program, libraries, generated kernels\n", (double)plan->process_bytes * 1e-6);
+    printf("%12.1f MB  peak, of %.1f MB available here", (double)plan->peak_bytes * 1e-6,
+           (double)p->available * 1e-6);
+    if (plan->peak_bytes <= p->available)
+        puts(": fits");
+    else if (p->largest > 0)
+        printf(": does not fit; the largest train.batch that does is %lld\n", (long long)p->largest);
+    else
+        puts(": does not fit, nor does any batch");
+}
+
+static void print_time(const planned *p)
+{
+    const bw_config *c = &p->node;
+    printf("\nstep %.4g s, %.4g samples/s: %.2f GFLOP%s at %.0f %% (assumed) of the %.1f GFLOP/s of a matrix "
+           "product "
+           "of %d%s\n",
+           p->step_s, (double)p->batch / p->step_s, (double)p->plan.flops * 1e-9,
+           p->nodes > 1 ? " on each node" : "", 100.0 * BW_PLAN_SHARE, p->gflops, PRODUCT,
+           p->measured ? ", measured now" : "");
+    printf("run %lld steps of %lld of %lld images, at most %lld epochs: ", (long long)p->steps,
+           (long long)p->batch, (long long)p->images, (long long)c->train.epochs);
+    if (p->hours >= 48.0)
+        printf("%.1f days", p->hours / 24.0);
+    else if (p->hours >= 1.0)
+        printf("%.1f hours", p->hours);
+    else
+        printf("%.1f minutes", p->hours * 60.0);
+    printf(" on %d node%s, %.4g node-hours", p->nodes, p->nodes > 1 ? "s" : "", p->hours * p->nodes);
+    if (p->price > 0.0) printf(", cost %.2f at %g an hour", p->hours * p->nodes * p->price, p->price);
+    puts(p->nodes > 1 ? "\nTime between nodes is not counted." : "");
+}
+
+static int run_plan(const cli_options *o)
+{
+    bw_status st = BW_OK;
+    bw_config config;
+    planned p = { 0 };
+    BW_TRY(cli_settings_load(&config, o, NULL));
+    BW_TRY(bw_config_resolve(&config));
+    BW_TRY(work_out(&p, &config, o));
+    if (o->json) {
+        BW_TRY(print_json(&p));
+        goto out;
+    }
+    printf("%s %s, width %lld, stem %s, %lld px, batch %lld, %s, %d threads\n",
+           cli_setting(&config, "train.order"), cli_setting(&config, "model.arch"),
+           (long long)config.model.width, cli_setting(&config, "model.stem"),
+           (long long)config.data.image_size, (long long)p.batch, cli_setting(&config, "dtype"),
+           config.threads);
+    print_blocks(&p.plan);
+    print_memory(&p);
+    print_time(&p);
+out:
+    return cli_finish(st);
+}
+
+const cli_verb cli_plan = {
+    .name = "plan",
+    .arguments = "",
+    .summary = "Memory, operations, time and cost of a run, before it begins",
+    .notes = "Takes every setting of 'pretrain'. The memory is what a step counts that is done "
+             "without any; the time is an estimate.",
+    .options = { CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_NODES, CLI_PRICE, CLI_GFLOPS, CLI_PLAN_DATA,
+                 CLI_PLAN_IMAGES, CLI_JSON, CLI_QUIET, CLI_END },
+    .run = run_plan
+};

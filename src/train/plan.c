@@ -1,0 +1,203 @@
+/* What a run will need. Nothing here knows the network: an outline of it, without weights, goes through the
+ * trainer's own dry step, and this file adds up. */
+#include "blockwise/plan.h"
+#include "base/available.h"
+#include "base/error.h"
+#include "data/loader.h"
+#include "model/network_internal.h"
+#include "train/trainer_internal.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+/* What a run touches beyond what is resident when its kernels have just been made: code of this program and
+ * of the libraries, stacks, buffers for files. Measured: 3 to 5 MB, oneDNN 2.6.3, 2 threads. */
+static const int64_t RUNNING_BYTES = 4000000;
+/* What a loader thread keeps beside its batches, in views of one image: a decoded photograph of a few times
+ * their size, and the planes of its resampling. Larger photographs take more. */
+static const int64_t LOADER_THREAD_VIEWS = 20;
+static const int64_t SMALLEST_BATCH = 2, LARGEST_BATCH = 1 << 20; /* as the schema has it */
+static const int64_t RESERVE = 100;                               /* one part in so many is left free */
+
+static void add_block(bw_plan *out, const bw_network *network, const bw_trainer *trainer, int k)
+{
+    const bw_params *params = &network->params[k];
+    const bw_trained_block *b = &trainer->blocks[k];
+    bw_plan_block *block = &out->block[k];
+    for (int i = 0; i < params->n; i++) {
+        const bw_param *p = &params->items[i];
+        if (!bw__param_is_trained(p)) continue;
+        int64_t *sum = p->part == BW_PART_TRUNK  ? &block->trunk_parameters
+                       : p->part == BW_PART_HEAD ? &block->head_parameters
+                                                 : &block->projector_parameters;
+        *sum += p->count;
+    }
+    block->flops = bw__block_flops(&b->block) + bw__loss_flops(b->loss);
+    block->saved_bytes = (int64_t)b->saved_bytes;
+    block->arena_bytes = (int64_t)b->arena_bytes;
+    out->parameters += params->trained;
+    out->flops += block->flops;
+    out->weight_bytes += (params->total + params->trained) * (int64_t)sizeof(float);
+}
+
+/* Everything but process_bytes and the sum. */
+static bw_status count(bw_plan *out, const bw_config *config, int64_t *process_bytes)
+{
+    bw_status st = BW_OK;
+    bw_network *network = NULL;
+    bw_trainer *trainer = NULL;
+    int64_t largest = 0;
+    *out = (bw_plan){ 0 };
+    BW_TRY(bw__network_outline(&network, config));
+    BW_TRY(bw__trainer_outline(&trainer, network));
+    out->blocks = network->blocks;
+    for (int k = 0; k < network->blocks; k++) {
+        add_block(out, network, trainer, k);
+        if (network->params[k].trained > largest) largest = network->params[k].trained;
+    }
+    out->weight_bytes += largest * (int64_t)sizeof(float);
+    out->arena_bytes = (int64_t)trainer->exec.arena.peak;
+    out->input_bytes = bw__loader_bytes(config);
+    if (process_bytes) *process_bytes = bw__rss_bytes(); /* while the kernels are there */
+out:
+    bw_trainer_free(trainer);
+    bw_network_free(network);
+    return st;
+}
+
+static void sum_up(bw_plan *plan, int64_t process_bytes)
+{
+    plan->process_bytes = process_bytes;
+    plan->peak_bytes = plan->weight_bytes + plan->arena_bytes + plan->input_bytes + process_bytes;
+}
+
+bw_status bw_plan_make(bw_plan *out, const bw_config *config)
+{
+    int64_t process_bytes = 0;
+    bw_status st = count(out, config, &process_bytes);
+    if (st != BW_OK) return st;
+    sum_up(out, process_bytes + RUNNING_BYTES +
+                    config->data.threads * LOADER_THREAD_VIEWS * 3 * config->data.image_size *
+                        config->data.image_size);
+    return BW_OK;
+}
+
+/* Kernels that were made for other batches stay in oneDNN's cache, so `process_bytes` is of the first plan.
+ */
+static bw_status peak_of_batch(int64_t *out, const bw_config *config, int64_t batch, int64_t process_bytes)
+{
+    bw_plan plan;
+    bw_config c = *config;
+    c.train.batch = batch;
+    bw_status st = count(&plan, &c, NULL);
+    if (st != BW_OK) return st;
+    sum_up(&plan, process_bytes);
+    *out = plan.peak_bytes;
+    return BW_OK;
+}
+
+/* Memory grows all but linearly with the batch, so the interpolated batch is the right one or next to it. */
+static bw_status largest_batch(int64_t *out, const bw_config *config, int64_t bytes, int64_t process_bytes)
+{
+    bw_status st = BW_OK;
+    int64_t fits = SMALLEST_BATCH, too_large = 2 * SMALLEST_BATCH, least = 0, most = 0;
+    *out = 0;
+    BW_TRY(peak_of_batch(&least, config, fits, process_bytes));
+    if (least > bytes) return BW_OK;
+    for (;; too_large *= 2) {
+        BW_TRY(peak_of_batch(&most, config, too_large, process_bytes));
+        if (most > bytes) break;
+        fits = too_large;
+        least = most;
+        if (too_large > LARGEST_BATCH / 2) break;
+    }
+    while (too_large - fits > 1 && most > bytes) {
+        double share = (double)(bytes - least) / (double)(most - least);
+        int64_t batch = fits + (int64_t)(share * (double)(too_large - fits)), peak;
+        if (batch <= fits) batch = fits + 1;
+        if (batch >= too_large) batch = too_large - 1;
+        BW_TRY(peak_of_batch(&peak, config, batch, process_bytes));
+        int64_t *end = peak <= bytes ? &fits : &too_large;
+        *end = batch;
+        *(peak <= bytes ? &least : &most) = peak;
+    }
+    *out = fits;
+out:
+    return st;
+}
+
+bw_status bw_plan_largest_batch(int64_t *out, const bw_config *config, int64_t bytes)
+{
+    bw_plan plan;
+    bw_status st = bw_plan_make(&plan, config);
+    *out = 0;
+    return st == BW_OK ? largest_batch(out, config, bytes, plan.process_bytes) : st;
+}
+
+static bw_available available(const bw_config *config)
+{
+    return bw__available_memory("", config->threads - 1 + config->data.threads);
+}
+
+int64_t bw_available_bytes(void)
+{
+    return bw__available_memory("", 0).bytes;
+}
+
+static const char *bytes_text(char *text, size_t size, int64_t bytes)
+{
+    if (bytes >= 1000000000)
+        (void)snprintf(text, size, "%.1f GB", (double)bytes * 1e-9);
+    else
+        (void)snprintf(text, size, "%.0f MB", (double)bytes * 1e-6);
+    return text;
+}
+
+/* "; the largest batch that fits is 96 (128 with train.recompute: true)" */
+static bw_status advice(char *text, size_t size, const bw_config *config, const bw_plan *plan, int64_t bytes)
+{
+    bw_status st = BW_OK;
+    int64_t batch = 0, recomputed = 0;
+    bytes -= bytes / RESERVE; /* what is free changes from moment to moment */
+    BW_TRY(largest_batch(&batch, config, bytes, plan->process_bytes));
+    if (!config->train.recompute) {
+        bw_config c = *config;
+        c.train.recompute = true;
+        BW_TRY(largest_batch(&recomputed, &c, bytes, plan->process_bytes));
+    }
+    if (batch > 0 && recomputed > batch)
+        (void)snprintf(text, size,
+                       "the largest train.batch that fits is %" PRId64 " (%" PRId64
+                       " with train.recompute: true)",
+                       batch, recomputed);
+    else if (batch > 0)
+        (void)snprintf(text, size, "the largest train.batch that fits is %" PRId64, batch);
+    else if (recomputed > 0)
+        (void)snprintf(text, size,
+                       "no batch fits; with train.recompute: true the largest train.batch is %" PRId64,
+                       recomputed);
+    else
+        (void)snprintf(text, size,
+                       "no batch fits; set smaller projector.widths, model.width or data.image_size");
+out:
+    return st;
+}
+
+bw_status bw_plan_check(const bw_config *config)
+{
+    bw_plan plan;
+    char hint[192], needs[32], has[32];
+    bw_status st = bw_plan_make(&plan, config);
+    if (st != BW_OK) return st;
+    bw_available there = available(config);
+    if (plan.peak_bytes <= there.bytes) return BW_OK;
+    st = advice(hint, sizeof hint, config, &plan, there.bytes);
+    if (st != BW_OK) return st;
+    return bw_fail(BW_ENOMEM, "train.batch %" PRId64 " needs about %s, %s are available %s; %s",
+                   config->train.batch, bytes_text(needs, sizeof needs, plan.peak_bytes),
+                   bytes_text(has, sizeof has, there.bytes), there.limit, hint);
+}
+
+double bw_plan_step_s(const bw_plan *plan, double gflops)
+{
+    return (double)plan->flops / (BW_PLAN_SHARE * gflops * 1e9);
+}

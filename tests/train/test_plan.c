@@ -1,0 +1,130 @@
+/* The plan: the same figures as the trainer's own, without its memory. */
+#include "check.h"
+#include "base/available.h"
+#include "blockwise/plan.h"
+#include "blockwise/trainer.h"
+#include <string.h>
+
+static bw_config config_of(const char *const *settings)
+{
+    static const char *const base[] = { "model.arch=resnet18",
+                                        "model.width=8",
+                                        "model.stem=cifar",
+                                        "data.image_size=16",
+                                        "train.batch=6",
+                                        "projector.widths=[24,40,16]",
+                                        "threads=2" };
+    bw_config c = bw_config_default();
+    for (size_t i = 0; i < sizeof base / sizeof *base; i++)
+        CHECK_OK(bw_config_set(&c, base[i]));
+    for (; *settings; settings++)
+        CHECK_OK(bw_config_set(&c, *settings));
+    CHECK_OK(bw_config_resolve(&c));
+    return c;
+}
+
+static void plan_says_what_the_trainer_takes(void **state)
+{
+    (void)state;
+    static const char *const settings[][2] = { { "train.order=simultaneous", NULL },
+                                               { "train.order=end-to-end", NULL },
+                                               { "noise.kind=all", NULL },
+                                               { "model.arch=resnet50", NULL } };
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        bw_config c = config_of(settings[i]);
+        bw_plan plan;
+        bw_network *network;
+        bw_trainer *trainer;
+        CHECK_OK(bw_plan_make(&plan, &c));
+        CHECK_OK(bw_network_create(&network, &c));
+        CHECK_OK(bw_trainer_create(&trainer, network, 1));
+        int64_t parameters = 0, flops = 0, most = 0;
+        assert_int_equal(plan.blocks, bw_network_blocks(network));
+        for (int k = 0; k < plan.blocks; k++) {
+            const bw_plan_block *b = &plan.block[k];
+            assert_int_equal(b->trunk_parameters, bw_network_parameters(network, k, false));
+            parameters += bw_network_parameters(network, k, true);
+            assert_int_equal(b->trunk_parameters + b->head_parameters + b->projector_parameters,
+                             bw_network_parameters(network, k, true));
+            flops += b->flops;
+            assert_true(b->saved_bytes > 0 && b->saved_bytes < b->arena_bytes);
+            if (b->arena_bytes > most) most = b->arena_bytes;
+        }
+        assert_int_equal(plan.parameters, parameters);
+        assert_int_equal(plan.flops, flops);
+        assert_int_equal(plan.flops, bw_trainer_flops(trainer));
+        assert_int_equal(plan.arena_bytes, most);
+        if (plan.blocks == 4) assert_true(plan.block[3].arena_bytes < plan.block[0].arena_bytes);
+        assert_int_equal(plan.arena_bytes, bw_trainer_arena_bytes(trainer));
+        bw_trainer_free(trainer);
+        bw_network_free(network);
+    }
+}
+
+static void plan_of_a_huge_run_takes_no_memory(void **state)
+{
+    (void)state;
+    static const char *const settings[] = { "model.arch=resnet50",
+                                            "model.width=64",
+                                            "model.stem=imagenet",
+                                            "data.image_size=224",
+                                            "train.batch=2048",
+                                            "projector.widths=[8192,8192,8192]",
+                                            NULL };
+    bw_config c = config_of(settings);
+    bw_plan plan;
+    int64_t before = bw__rss_bytes();
+    CHECK_OK(bw_plan_make(&plan, &c));
+    assert_true(bw__rss_bytes() - before < 200000000);
+    /* Four blocks with two square layers of 8192 and one from 2048, value and momentum each. */
+    assert_true(plan.weight_bytes > INT64_C(4) * (2 * 8192 + 2048) * 8192 * 8);
+    assert_true(plan.peak_bytes > plan.weight_bytes + plan.arena_bytes);
+}
+
+static void largest_batch_is_the_last_that_fits(void **state)
+{
+    (void)state;
+    static const char *const fits[] = { "data.image_size=64", "train.batch=37", NULL }, *const more[] = {
+        "data.image_size=64", "train.batch=38", NULL
+    };
+    bw_config c = config_of(fits), next = config_of(more);
+    bw_plan plan, larger;
+    int64_t batch;
+    CHECK_OK(bw_plan_make(&plan, &c));
+    CHECK_OK(bw_plan_make(&larger, &next));
+    assert_true(larger.peak_bytes > plan.peak_bytes + 2000000);
+    /* Half way, because what the process itself takes moves by a few pages. */
+    CHECK_OK(bw_plan_largest_batch(&batch, &next, (plan.peak_bytes + larger.peak_bytes) / 2));
+    assert_int_equal(batch, 37);
+    CHECK_OK(bw_plan_largest_batch(&batch, &c, 1000));
+    assert_int_equal(batch, 0);
+}
+
+static void time_is_that_of_the_operations_at_the_stated_share(void **state)
+{
+    (void)state;
+    bw_plan plan = { .flops = 3000000000 };
+    double want = 3.0 / (BW_PLAN_SHARE * 50.0), got = bw_plan_step_s(&plan, 50.0);
+    CHECK_CLOSE(&got, &want, 1, 1e-12, 0);
+}
+
+static void a_config_that_is_not_resolved_is_refused(void **state)
+{
+    (void)state;
+    bw_config c = bw_config_default();
+    bw_plan plan;
+    assert_int_equal(bw_plan_make(&plan, &c), BW_EINVAL);
+    assert_non_null(strstr(bw_last_error(), "resolve"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plan_says_what_the_trainer_takes),
+        cmocka_unit_test(plan_of_a_huge_run_takes_no_memory),
+        cmocka_unit_test(largest_batch_is_the_last_that_fits),
+        cmocka_unit_test(time_is_that_of_the_operations_at_the_stated_share),
+        cmocka_unit_test(a_config_that_is_not_resolved_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
