@@ -1,4 +1,5 @@
 #include "train/environment.h"
+#include "base/isa.h"
 #include "base/machine.h"
 #include "base/memory.h"
 #include "blockwise/trainer.h"
@@ -68,6 +69,19 @@ static int isa_rank(const char *name)
     return -1;
 }
 
+/* Of the project's own loops, which have a limit of their own. */
+static void warn_of_own_isa(void)
+{
+    const char *value = getenv(BW_ISA_VARIABLE);
+    bw_isa_limit limit = bw__isa_limit();
+    if (limit == BW_ISA_LOWERED)
+        bw_log(BW_LOG_WARN, "%s=%s holds our own loops at %s, this processor has %s; unset it for speed",
+               BW_ISA_VARIABLE, value ? value : "", bw__isa_name(bw__isa()), bw__isa_name(bw__isa_of_cpu()));
+    else if (limit == BW_ISA_LIMIT_UNKNOWN)
+        bw_log(BW_LOG_WARN, "%s=%s is not used: it is none of plain, avx2, avx512", BW_ISA_VARIABLE,
+               value ? value : "");
+}
+
 static void warn_of_isa(void)
 {
     static const char *const VARIABLES[] = { "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA" };
@@ -110,5 +124,6 @@ void bw__environment_say(const bw_config *config)
            bw_compute_library(), usable, bw__machine_cores(), config->dtype == BW_DTYPE_BF16 ? "bf16" : "f32",
            config->threads, config->threads == 1 ? "" : "s");
     warn_of_isa();
+    warn_of_own_isa();
     warn_of_threads(config, usable);
 }

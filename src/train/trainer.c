@@ -159,6 +159,22 @@ out:
     return st;
 }
 
+/* For --verbose. */
+static void describe_blocks(const bw_trainer *t)
+{
+    for (int k = 0; k < t->network->blocks; k++) {
+        const bw_trained_block *b = &t->blocks[k];
+        const bw_trunk *trunk = &b->block.trunk;
+        bw_log(BW_LOG_DEBUG,
+               "block %d: %lld x %lld pixels to %lld x %lld x %lld, %.2f GFLOP a step, %.1f MB saved, "
+               "%.1f MB at most",
+               k + 1, (long long)trunk->in_h, (long long)trunk->in_w, (long long)trunk->out_h,
+               (long long)trunk->out_w, (long long)b->block.spec->out_c,
+               (double)(bw__block_flops(&b->block) + bw__loss_flops(b->loss)) * 1e-9,
+               (double)b->saved_bytes * 1e-6, (double)b->arena_bytes * 1e-6);
+    }
+}
+
 static bw_status create(bw_trainer **out, bw_network *network, int64_t steps_per_epoch)
 {
     bw_status st = BW_OK;
@@ -192,7 +208,9 @@ out:
 bw_status bw_trainer_create(bw_trainer **out, bw_network *network, int64_t steps_per_epoch)
 {
     BW_ASSERT(!network->outline);
-    return create(out, network, steps_per_epoch);
+    bw_status st = create(out, network, steps_per_epoch);
+    if (st == BW_OK) describe_blocks(*out);
+    return st;
 }
 
 bw_status bw__trainer_outline(bw_trainer **out, bw_network *outline)

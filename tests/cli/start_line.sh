@@ -3,7 +3,7 @@
 # than the machine could is a warning.
 set -u
 source "$(dirname "$0")/lib/expect.sh"
-unset OMP_NUM_THREADS ONEDNN_MAX_CPU_ISA DNNL_MAX_CPU_ISA
+unset BLOCKWISE_MAX_ISA OMP_NUM_THREADS ONEDNN_MAX_CPU_ISA DNNL_MAX_CPU_ISA
 short=("${tiny[@]}" --steps 1 --warmup 0)
 line='^machine: .+, (AVX|SSE|generic)[^,]* \(oneDNN [0-9.]+\), [0-9]+ of [0-9]+ cores, f32, 1 thread$'
 
@@ -27,6 +27,12 @@ OMP_NUM_THREADS=3999 expect 0 '^warning: OMP_NUM_THREADS=3999 is not used' pretr
   --out "$work/omp" "${tiny[@]:0:12}" --set train.steps=0
 ONEDNN_MAX_CPU_ISA=SSE41 expect 0 '^warning: ONEDNN_MAX_CPU_ISA=SSE41 holds the instruction set at SSE4.1' \
   bench step "${short[@]}" --quiet
+BLOCKWISE_MAX_ISA=plain expect 0 '^warning: BLOCKWISE_MAX_ISA=plain holds our own loops at plain, this processor has avx' \
+  bench step "${short[@]}" --quiet
+BLOCKWISE_MAX_ISA=best expect 0 '^warning: BLOCKWISE_MAX_ISA=best is not used' bench step "${short[@]}" --quiet
+expect 0 '^block 4: .* GFLOP a step, [0-9.]+ MB saved, [0-9.]+ MB at most$' bench step "${short[@]}" --verbose
+expect 0 "" bench step "${short[@]}"
+lacks '^block 4:'
 cores=$(nproc)
 if [ "$cores" -gt 1 ]; then
   lacks 'only one core'
