@@ -16,6 +16,7 @@ import statistics
 import time
 
 import torch
+import torch.utils.checkpoint
 import torchvision
 from torch import nn
 
@@ -36,6 +37,11 @@ def options():
         action="store_true",
         help="as the paper's code: every block's forward before any backward (more memory)",
     )
+    p.add_argument(
+        "--checkpoint",
+        action="store_true",
+        help="gradient checkpointing: keep only the input of every residual unit and compute it again",
+    )
     p.add_argument("--steps", type=int, default=5)
     p.add_argument("--warmup", type=int, default=2)
     return p.parse_args()
@@ -49,6 +55,17 @@ def projector(wide, widths):
             layers += [nn.BatchNorm1d(width), nn.ReLU(inplace=True)]
         wide = width
     return nn.Sequential(*layers)
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, unit):
+        super().__init__()
+        self.unit = unit
+
+    def forward(self, x):
+        if not x.requires_grad:  # an input of the block: the recomputation must still be recorded
+            x = x.detach().requires_grad_()
+        return torch.utils.checkpoint.checkpoint(self.unit, x)
 
 
 class Block(nn.Module):
@@ -72,6 +89,10 @@ def build(o):
     net = getattr(torchvision.models, o.arch)(weights=None)
     if o.stem == "cifar":
         net.conv1, net.maxpool = nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.Identity()
+    if o.checkpoint:
+        for stage in net.layer1, net.layer2, net.layer3, net.layer4:
+            for i, unit in enumerate(stage):
+                stage[i] = Checkpointed(unit)
     parts = [nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool, net.layer1)]
     parts += [net.layer2, net.layer3, net.layer4]
     last = net.fc.in_features
@@ -142,6 +163,8 @@ def main():
                 "dtype": o.dtype,
                 "threads": o.threads,
                 "channels_last": o.channels_last,
+                "forwards_first": o.forwards_first,
+                "checkpoint": o.checkpoint,
                 "step_s_median": round(median, 6),
                 "samples_per_s": round(o.batch / median, 4),
                 "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024e-6, 1),
