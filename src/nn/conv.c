@@ -11,9 +11,9 @@ struct bw_conv {
 };
 
 /* With AVX2 oneDNN 2.6 reaches 75-125 GFLOP/s in NHWC convolutions wider than 1x1 and 60-120 in all weight
- * gradients where a matrix product reaches 165 (two cores of Zen 3; bench/conv.c prints both forms), because
- * what a tile reads is spread over too few cache sets. Its 1x1 products forward are as fast as ours. With
- * AVX-512 its own kernels are good in every pass, and bf16 has no product without a plan. */
+ * gradients where a matrix product reaches 165 (two cores of Zen 3; bench/bench_conv.c prints both forms),
+ * because what a tile reads is spread over too few cache sets. Its 1x1 products forward are as fast as ours.
+ * With AVX-512 its own kernels are good in every pass, and bf16 has no product without a plan. */
 unsigned bw__conv_passes_as_products(const bw_conv_shape *s)
 {
     unsigned passes = 0;

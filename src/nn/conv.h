@@ -35,7 +35,7 @@ typedef struct bw_conv bw_conv;
  * `passes` is an or of bw_passes. */
 BW_MUST_CHECK
 bw_status bw__conv_create(bw_conv **out, bw_exec *x, const bw_conv_shape *shape, unsigned passes);
-/* The same with the choice made by the caller (tests, bench/conv.c): the passes that are to be matrix
+/* The same with the choice made by the caller (tests, bench/bench_conv.c): the passes that are to be matrix
  * products, of an f32 shape; backward data with stride 1 only. */
 BW_MUST_CHECK
 bw_status bw__conv_create_as(bw_conv **out, bw_exec *x, const bw_conv_shape *shape, unsigned passes,
