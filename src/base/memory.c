@@ -1,7 +1,10 @@
 #include "base/memory.h"
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+
+static atomic_llong allocations;
 
 bw_status bw__alloc_untouched(void **out, size_t bytes)
 {
@@ -9,8 +12,14 @@ bw_status bw__alloc_untouched(void **out, size_t bytes)
     void *p = NULL;
     if (bytes > SIZE_MAX / 2 || posix_memalign(&p, BW_ALIGN, bw__round_up(bytes ? bytes : 1)) != 0)
         return bw_fail(BW_ENOMEM, "out of memory: cannot allocate %zu bytes", bytes);
+    allocations++;
     *out = p;
     return BW_OK;
+}
+
+int64_t bw__alloc_count(void)
+{
+    return allocations;
 }
 
 bw_status bw__alloc(void **out, size_t bytes)

@@ -13,6 +13,8 @@ bw_status bw__alloc(void **out, size_t bytes);
 BW_MUST_CHECK
 bw_status bw__alloc_untouched(void **out, size_t bytes);
 void bw__free(void *p);
+/* Allocations so far, by all threads: a training step must not add to it. */
+int64_t bw__alloc_count(void);
 BW_MUST_CHECK
 bw_status bw__strdup(char **out, const char *s);
 /* Array of n elements of `size` bytes, with the product checked. */

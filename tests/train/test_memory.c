@@ -1,25 +1,12 @@
 /* What a step needs: how the arena grows with the batch, what recomputing saves and that it changes no bit,
  * and that a step allocates nothing. */
-#define _GNU_SOURCE
 #include "check.h"
+#include "base/memory.h"
 #include "base/rng.h"
 #include "model/network_internal.h"
 #include "train/trainer_internal.h"
-#include <dlfcn.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Large allocations of this program and of every library in it come here. */
-static atomic_int aligned_allocations;
-
-int posix_memalign(void **out, size_t alignment, size_t bytes)
-{
-    static int (*real)(void **, size_t, size_t);
-    if (!real) *(void **)&real = dlsym(RTLD_NEXT, "posix_memalign");
-    aligned_allocations++;
-    return real(out, alignment, bytes);
-}
 
 typedef struct setup {
     bw_network *net;
@@ -59,11 +46,11 @@ static void drop(setup *s)
 
 /* Bytes by which views and arena grow with one sample. The heads pool alone: what an expansion needs is its
  * own affair. */
-static double bytes_per_sample(const char *order, const char *noise, bool recompute)
+static double bytes_per_sample(const char *width, const char *order, const char *noise, bool recompute)
 {
     int64_t bytes[2];
     for (int i = 0; i < 2; i++) {
-        bw_config c = config_of((const char *const[]){ "model.arch=resnet50", "head.pool=gsp",
+        bw_config c = config_of((const char *const[]){ "model.arch=resnet50", width, "head.pool=gsp",
                                                        "projector.widths=[64,64]", "data.image_size=224",
                                                        i ? "train.batch=5" : "train.batch=3", order, noise,
                                                        recompute ? "train.recompute=true" : NULL, NULL });
@@ -84,8 +71,8 @@ static void resnet50_saves_every_convolution_of_a_block_once_and_nothing_else(vo
 {
     (void)state;
     const double tensor = BW_VIEWS * 56 * 56 * 64 * 4;
-    double plain = bytes_per_sample("train.order=simultaneous", "noise.kind=none", false);
-    double noisy = bytes_per_sample("train.order=simultaneous", "noise.kind=all", false);
+    double plain = bytes_per_sample("model.width=64", "train.order=simultaneous", "noise.kind=none", false);
+    double noisy = bytes_per_sample("model.width=64", "train.order=simultaneous", "noise.kind=all", false);
     print_message("a sample takes %.2f MB (%.2f tensors), with noise %.2f MB\n", plain / 1e6, plain / tensor,
                   noisy / 1e6);
     assert_true(plain < 37.0 * tensor);
@@ -100,7 +87,8 @@ static void recompute_needs_at_most_two_thirds(void **state)
                                             { "train.order=end-to-end", "noise.kind=none" } };
     for (int i = 0; i < 3; i++) {
         const char *order = cases[i][0], *kind = cases[i][1];
-        double with = bytes_per_sample(order, kind, true), without = bytes_per_sample(order, kind, false);
+        double with = bytes_per_sample("model.width=64", order, kind, true),
+               without = bytes_per_sample("model.width=64", order, kind, false);
         print_message("%s, %s: %.2f MB of %.2f MB (%.3f)\n", order, kind, with / 1e6, without / 1e6,
                       with / without);
         assert_true(3.0 * with <= 2.0 * without);
@@ -121,20 +109,21 @@ static void assert_same_bits(const bw_network *a, const bw_network *b)
 static void recompute_changes_no_bit(void **state)
 {
     (void)state;
-    static const char *const networks[][2] = { { "model.arch=resnet18", "model.stem=cifar" },
-                                               { "model.arch=resnet18", "model.stem=imagenet" },
-                                               { "model.arch=resnet50", "model.stem=imagenet" } };
-    static const char *const orders[] = { "train.order=simultaneous", "train.order=end-to-end" };
-    static const char *const noises[] = { "noise.kind=none", "noise.kind=all" };
-    for (int i = 0; i < 3 * 2 * 2; i++) {
-        const char *const *network = networks[i / 4];
+    static const char *const cases[][4] = {
+        { "model.arch=resnet18", "model.stem=cifar", "train.order=simultaneous", "noise.kind=none" },
+        { "model.arch=resnet18", "model.stem=cifar", "train.order=end-to-end", "noise.kind=all" },
+        { "model.arch=resnet18", "model.stem=imagenet", "train.order=simultaneous", "noise.kind=all" },
+        { "model.arch=resnet50", "model.stem=imagenet", "train.order=simultaneous", "noise.kind=none" },
+        { "model.arch=resnet50", "model.stem=imagenet", "train.order=end-to-end", "noise.kind=none" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *const *k = cases[i];
         setup s[2];
         for (int recompute = 0; recompute < 2; recompute++) {
             bw_config c = config_of((const char *const[]){
-                network[0], network[1], orders[i / 2 % 2], noises[i % 2], "model.width=8",
-                "data.image_size=32", "train.batch=4", "projector.widths=[24,24,16]",
-                "model.zero_init_residual=false", "optimizer.name=sgd", "optimizer.lr=0.5",
-                recompute ? "train.recompute=true" : "train.recompute=false", NULL });
+                k[0], k[1], k[2], k[3], "model.width=8", "data.image_size=32", "train.batch=4",
+                "projector.widths=[24,24,16]", "model.zero_init_residual=false", "optimizer.name=sgd",
+                "optimizer.lr=0.5", recompute ? "train.recompute=true" : "train.recompute=false", NULL });
             s[recompute] = make(&c);
         }
         for (int step = 0; step < 3; step++) {
@@ -158,14 +147,14 @@ static void a_step_allocates_nothing(void **state)
             "model.arch=resnet50", "model.width=8", "data.image_size=32", "train.batch=4",
             "projector.widths=[24,24,16]", "noise.kind=all", "health.every=1",
             recompute ? "train.recompute=true" : "train.recompute=false", NULL });
-        int before = aligned_allocations;
+        int64_t before = bw__alloc_count();
         setup s = make(&c);
         bw_step step;
-        assert_true(aligned_allocations > before); /* they are counted */
-        before = aligned_allocations;
+        assert_true(bw__alloc_count() > before); /* they are counted */
+        before = bw__alloc_count();
         CHECK_OK(bw_trainer_step(s.trainer, &step, s.views));
         CHECK_OK(bw_trainer_step(s.trainer, &step, s.views));
-        assert_int_equal(aligned_allocations - before, 0);
+        assert_int_equal(bw__alloc_count() - before, 0);
         drop(&s);
     }
 }
