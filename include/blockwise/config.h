@@ -140,8 +140,8 @@ typedef struct bw_block_config {
 BW_API bw_config bw_config_default(void);
 
 /** Overlays a YAML text: nested maps, dotted keys, or both. The word `auto` stands for the value that
- *  bw_config_resolve() works out; `augment.NAME` without a view sets both views. `origin` names the text in
- *  messages ("recipe cifar10", "my.yaml").
+ *  bw_config_resolve() works out (that of dtype: bw_compute_settle(), by the processor); `augment.NAME`
+ * without a view sets both views. `origin` names the text in messages ("recipe cifar10", "my.yaml").
  *  @return BW_OK; BW_EINVAL for an unknown key (the nearest one is named), a wrong type or a value
  *          out of range, with origin and line; `config` is unchanged then. BW_ENOMEM. */
 BW_API BW_MUST_CHECK

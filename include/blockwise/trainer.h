@@ -52,6 +52,13 @@ BW_API int64_t bw_trainer_arena_bytes(const bw_trainer *trainer);
 BW_API BW_MUST_CHECK
 bw_status bw_bench_matmul(double *gflops, int64_t m, int64_t n, int64_t k, int repeats, int threads);
 
+/** Makes dtype auto bf16 where this processor has arithmetic for it, and f32 elsewhere. bw_trainer_create()
+ * and bw_pretrain() begin with it.
+ *  @return BW_OK; BW_EINVAL naming the instruction set: dtype is bf16, which the compute library does not do
+ * on this processor */
+BW_API BW_MUST_CHECK
+bw_status bw_compute_settle(bw_config *config);
+
 /** Instruction set the compute library uses here ("AVX2"), and its name and version ("oneDNN 2.6.3").
  * Borrowed. */
 BW_API const char *bw_compute_isa(void);

@@ -21,5 +21,6 @@ bw_status cli_bench_settings(bw_config *config, const cli_options *options)
     bw_status st = cli_settings_load(config, options, NULL);
     if (st != BW_OK) return st;
     if (!bw_config_is_set(config, "train.batch")) config->train.batch = BENCH_BATCH;
-    return bw_config_resolve(config);
+    st = bw_config_resolve(config);
+    return st == BW_OK ? bw_compute_settle(config) : st;
 }

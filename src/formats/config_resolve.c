@@ -57,10 +57,6 @@ static int64_t last_block_width(const bw_model_config *model)
 
 static bw_status resolve_numbers(bw_config *c)
 {
-    if (c->dtype == BW_DTYPE_BF16)
-        return bw_fail(BW_EINVAL, "dtype: bf16 is not supported in this version, which computes in f32 only; "
-                                  "set dtype f32 or auto");
-    c->dtype = BW_DTYPE_F32;
     if (c->threads == 0) c->threads = bw__usable_cores();
     if (c->data.threads == 0) c->data.threads = c->threads;
     if (c->data.image_size == 0) c->data.image_size = c->model.stem == BW_STEM_CIFAR ? 32 : 224;

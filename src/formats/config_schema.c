@@ -131,7 +131,7 @@ static const bw_key KEYS[] = {
       AT(dtype),
       WORDS(DTYPES),
       .default_text = "f32",
-      .help = "numbers in activations and products; this version computes in f32 only" },
+      .help = "stored activations and products; auto: bf16 where the processor computes in it" },
 
     { .name = "model.arch", AT(model.arch), WORDS(ARCHS), .default_text = "resnet50", .help = "the network" },
     { .name = "model.width",

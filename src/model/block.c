@@ -15,7 +15,8 @@ bw_status bw__block_create(bw_block *b, bw_exec *x, const bw_block_spec *spec, c
                            .views = views,
                            .n = n,
                            .positions = b->trunk.out_h * b->trunk.out_w,
-                           .c = spec->out_c };
+                           .c = spec->out_c,
+                           .type = x->type };
 out:
     if (st != BW_OK) bw__block_destroy(b);
     return st;
@@ -35,12 +36,12 @@ int64_t bw__block_flops(const bw_block *b)
            bw__projector_flops(&b->projector);
 }
 
-bw_status bw__block_forward(bw_block *b, const bw_run *run, float *out, float **z, const float *in)
+bw_status bw__block_forward(bw_block *b, const bw_run *run, void *out, float **z, const void *in)
 {
     bw_status st = BW_OK;
     bool noisy = b->noise.kind != BW_NOISE_NONE;
     /* The gradient outlives everything that is saved, so its room lies below. */
-    b->diff = bw__exec_take_f32(run->x, b->trunk.max_count);
+    b->diff = bw__exec_take(run->x, b->trunk.max_count);
     BW_TRY(bw__trunk_forward(&b->trunk, run, noisy ? NULL : out, in));
     if (noisy) bw__noise_forward(&b->noise, run->x, out, b->trunk.unit_out[b->spec->n_units - 1]);
     b->head_mark = bw__exec_mark(run->x);
@@ -51,8 +52,8 @@ out:
     return st;
 }
 
-bw_status bw__block_backward(bw_block *b, const bw_run *run, const float *diff_z, const float *in,
-                             const float *out)
+bw_status bw__block_backward(bw_block *b, const bw_run *run, const float *diff_z, const void *in,
+                             const void *out)
 {
     bw_status st = BW_OK;
     float *diff_h = bw__exec_take_f32(run->x, b->n * b->spec->head_dim);

@@ -19,7 +19,8 @@ typedef struct bw_block {
     bw_noise noise; /* kind, sigma and shape; eps is set by whoever trains */
     int64_t out_count;
     /* Of the running step, in the arena: gradient of the output, pooled features. */
-    float *diff, *h;
+    void *diff;
+    float *h;
     size_t head_mark;
 } bw_block;
 
@@ -35,10 +36,10 @@ int64_t bw__block_flops(const bw_block *block);
 /* out: what head and next block see, noised in training; where there is noise, what it was before is saved.
  * z [views, n, last width] lies in the arena. Everything saved stays taken on the run's side. */
 BW_MUST_CHECK
-bw_status bw__block_forward(bw_block *block, const bw_run *run, float *out, float **z, const float *in);
+bw_status bw__block_forward(bw_block *block, const bw_run *run, void *out, float **z, const void *in);
 /* Gradients of all parameters of the block from diff_z. Releases what the forward pass saved, from the top.
  */
 BW_MUST_CHECK
-bw_status bw__block_backward(bw_block *block, const bw_run *run, const float *diff_z, const float *in,
-                             const float *out);
+bw_status bw__block_backward(bw_block *block, const bw_run *run, const float *diff_z, const void *in,
+                             const void *out);
 #endif

@@ -15,9 +15,10 @@ bw_status bw__head_create(bw_head *hd, bw_exec *x, const bw_block_spec *spec, in
                             .oc = s->oc,
                             .kernel = s->kernel,
                             .stride = s->stride,
-                            .pad = s->pad };
+                            .pad = s->pad,
+                            .type = x->type };
     bw_status st = bw__conv_create(&hd->expand, x, &shape, BW_PASS_FORWARD | backward);
-    if (st == BW_OK) st = bw__bn_create(&hd->bn, BW_F32, views, n / views * h * w, s->oc);
+    if (st == BW_OK) st = bw__bn_create(&hd->bn, x->type, views, n / views * h * w, s->oc);
     if (st != BW_OK) bw__head_destroy(hd);
     return st;
 }
@@ -34,17 +35,17 @@ int64_t bw__head_flops(const bw_head *hd, bool backward)
     return hd->expand ? bw__conv_flops(hd->expand) * (backward ? 3 : 1) : 0;
 }
 
-bw_status bw__head_forward(bw_head *hd, const bw_run *run, float *h, const float *in)
+bw_status bw__head_forward(bw_head *hd, const bw_run *run, float *h, const void *in)
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;
     const bw_layer_spec *s = &hd->spec->expand;
     size_t mark = bw__exec_mark(x);
     if (hd->spec->pool == BW_POOL_GSP) {
-        bw__gsp_forward(x, BW_F32, h, in, hd->n, hd->positions, hd->spec->out_c);
+        bw__gsp_forward(x, x->type, h, in, hd->n, hd->positions, hd->spec->out_c);
         return BW_OK;
     }
-    hd->y = bw__exec_take_f32(x, hd->n * hd->positions * s->oc);
+    hd->y = bw__exec_take(x, hd->n * hd->positions * s->oc);
     BW_TRY(bw__conv_forward(hd->expand, x, hd->y, in, bw__run_value(run, s->weight)));
     bw__run_bn_prepare(run, &hd->bn, hd->y, s->bn);
     bw__bn_relu_pool_forward(&hd->bn, x, h, hd->y, hd->positions);
@@ -53,14 +54,14 @@ out:
     return st;
 }
 
-bw_status bw__head_backward(bw_head *hd, const bw_run *run, float *diff_in, const float *diff_h,
-                            const float *in)
+bw_status bw__head_backward(bw_head *hd, const bw_run *run, void *diff_in, const float *diff_h,
+                            const void *in)
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;
     const bw_layer_spec *s = &hd->spec->expand;
     if (hd->spec->pool == BW_POOL_GSP) {
-        bw__gsp_backward(x, BW_F32, diff_in, diff_h, hd->n, hd->positions, hd->spec->out_c);
+        bw__gsp_backward(x, x->type, diff_in, diff_h, hd->n, hd->positions, hd->spec->out_c);
         return BW_OK;
     }
     bw_bn_params p = bw__run_bn(run, s->bn);

@@ -12,7 +12,7 @@ typedef struct bw_head {
     int64_t n, positions;
     bw_conv *expand;
     bw_bn bn;
-    float *y; /* [n, positions, head_dim] of the running step, in the arena */
+    void *y; /* [n, positions, head_dim] of the running step, in the arena */
 } bw_head;
 
 BW_MUST_CHECK
@@ -23,9 +23,9 @@ int64_t bw__head_flops(const bw_head *head, bool backward);
 
 /* h [n, head_dim]; in [n, positions, out_c]. In training the expansion stays taken. */
 BW_MUST_CHECK
-bw_status bw__head_forward(bw_head *head, const bw_run *run, float *h, const float *in);
+bw_status bw__head_forward(bw_head *head, const bw_run *run, float *h, const void *in);
 /* diff_in [n, positions, out_c] overwritten; the expansion's content is lost. */
 BW_MUST_CHECK
-bw_status bw__head_backward(bw_head *head, const bw_run *run, float *diff_in, const float *diff_h,
-                            const float *in);
+bw_status bw__head_backward(bw_head *head, const bw_run *run, void *diff_in, const float *diff_h,
+                            const void *in);
 #endif

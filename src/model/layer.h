@@ -30,7 +30,7 @@ static inline bw_bn_params bw__run_bn(const bw_run *run, int item)
 }
 
 /* Coefficients of the batch norm behind a layer, from y in training or from the running statistics. */
-static inline void bw__run_bn_prepare(const bw_run *run, bw_bn *bn, const float *y, int item)
+static inline void bw__run_bn_prepare(const bw_run *run, bw_bn *bn, const void *y, int item)
 {
     bw_bn_params p = bw__run_bn(run, item);
     if (run->training)
@@ -38,8 +38,8 @@ static inline void bw__run_bn_prepare(const bw_run *run, bw_bn *bn, const float 
     else
         bw__bn_use_running(bn, run->x, &p);
 }
-static inline void bw__run_bn_backward(const bw_run *run, const bw_bn *bn, float *diff_y,
-                                       const float *diff_dst, const float *y, int item, bool relu)
+static inline void bw__run_bn_backward(const bw_run *run, const bw_bn *bn, void *diff_y, const void *diff_dst,
+                                       const void *y, int item, bool relu)
 {
     bw_bn_params p = bw__run_bn(run, item);
     bw__bn_backward(bn, run->x, diff_y, bw__run_grad(run, item), bw__run_grad(run, item + 1), diff_dst, y, &p,

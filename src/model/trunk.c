@@ -11,7 +11,8 @@ static bw_status create_stem(bw_trunk *t, bw_exec *x, int64_t *h, int64_t *w, bo
                             .oc = s->oc,
                             .kernel = s->kernel,
                             .stride = s->stride,
-                            .pad = s->pad };
+                            .pad = s->pad,
+                            .type = x->type };
     bw_status st =
         bw__conv_create(&t->stem, x, &shape, BW_PASS_FORWARD | (training ? BW_PASS_BACKWARD_WEIGHTS : 0u));
     if (st != BW_OK) return st;
@@ -22,7 +23,7 @@ static bw_status create_stem(bw_trunk *t, bw_exec *x, int64_t *h, int64_t *w, bo
         *w = bw__max_pool_out(*w);
     }
     t->max_count = t->n * *h * *w * s->oc;
-    return bw__bn_create(&t->stem_bn, BW_F32, t->views, t->n / t->views * t->stem_h * t->stem_w, s->oc);
+    return bw__bn_create(&t->stem_bn, x->type, t->views, t->n / t->views * t->stem_h * t->stem_w, s->oc);
 }
 
 /* The gradient of a unit's input is wanted by the unit or stem before it; of a block's input by nobody. */
@@ -71,18 +72,18 @@ static int64_t stem_count(const bw_trunk *t)
     return t->n * t->stem_h * t->stem_w * t->spec->stem.oc;
 }
 
-static bw_status stem_forward(bw_trunk *t, const bw_run *run, float *out, const float *in)
+static bw_status stem_forward(bw_trunk *t, const bw_run *run, void *out, const void *in)
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;
     const bw_layer_spec *s = &t->spec->stem;
     size_t mark = bw__exec_mark(x);
-    float *y = bw__exec_take_f32(x, stem_count(t));
+    void *y = bw__exec_take(x, stem_count(t));
     BW_TRY(bw__conv_forward(t->stem, x, y, in, bw__run_value(run, s->weight)));
     bw__run_bn_prepare(run, &t->stem_bn, y, s->bn);
     if (t->spec->max_pool) {
         bw__bn_relu_forward(&t->stem_bn, x, y, y);
-        bw__max_pool_forward(x, BW_F32, out, NULL, y, t->n, t->stem_h, t->stem_w, s->oc);
+        bw__max_pool_forward(x, x->type, out, NULL, y, t->n, t->stem_h, t->stem_w, s->oc);
     } else {
         bw__bn_relu_forward(&t->stem_bn, x, out, y);
     }
@@ -94,24 +95,24 @@ out:
 /* What the stem's backward pass needs, computed again: the convolution's output, and where the pool's largest
  * values were. */
 typedef struct stem_state {
-    float *y;
+    void *y;
     uint8_t *where;
 } stem_state;
 
 /* out: the stem's output again, with the bits of the first time. The state stays taken. */
-static bw_status stem_again(bw_trunk *t, const bw_run *run, stem_state *state, float *out, const float *in)
+static bw_status stem_again(bw_trunk *t, const bw_run *run, stem_state *state, void *out, const void *in)
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;
     const bw_layer_spec *s = &t->spec->stem;
-    *state = (stem_state){ .y = bw__exec_take_f32(x, stem_count(t)) };
+    *state = (stem_state){ .y = bw__exec_take(x, stem_count(t)) };
     BW_TRY(bw__conv_forward(t->stem, x, state->y, in, bw__run_value(run, s->weight)));
     if (t->spec->max_pool) {
         state->where = bw__arena_take(&x->arena, x->side, (size_t)t->unit[0].in_count);
         size_t mark = bw__exec_mark(x);
-        float *a = bw__exec_take_f32(x, stem_count(t));
+        void *a = bw__exec_take(x, stem_count(t));
         bw__bn_relu_forward(&t->stem_bn, x, a, state->y);
-        bw__max_pool_forward(x, BW_F32, out, state->where, a, t->n, t->stem_h, t->stem_w, s->oc);
+        bw__max_pool_forward(x, x->type, out, state->where, a, t->n, t->stem_h, t->stem_w, s->oc);
         bw__exec_release(x, mark);
     } else {
         bw__bn_relu_forward(&t->stem_bn, x, out, state->y);
@@ -120,16 +121,16 @@ out:
     return st;
 }
 
-static bw_status stem_backward(bw_trunk *t, const bw_run *run, const stem_state *state, float *diff,
-                               const float *in)
+static bw_status stem_backward(bw_trunk *t, const bw_run *run, const stem_state *state, void *diff,
+                               const void *in)
 {
     bw_exec *x = run->x;
     const bw_layer_spec *s = &t->spec->stem;
     size_t mark = bw__exec_mark(x);
-    float *d = diff;
+    void *d = diff;
     if (t->spec->max_pool) {
-        d = bw__exec_take_f32(x, stem_count(t));
-        bw__max_pool_backward(x, BW_F32, d, diff, state->where, t->n, t->stem_h, t->stem_w, s->oc);
+        d = bw__exec_take(x, stem_count(t));
+        bw__max_pool_backward(x, x->type, d, diff, state->where, t->n, t->stem_h, t->stem_w, s->oc);
     }
     bw__run_bn_backward(run, &t->stem_bn, d, d, state->y, s->bn, true);
     bw_status st = bw__conv_backward_weights(t->stem, x, bw__run_grad(run, s->weight), in, d);
@@ -139,22 +140,22 @@ static bw_status stem_backward(bw_trunk *t, const bw_run *run, const stem_state 
 
 /* Training: every unit's output stays taken, the last one's only where the caller has no place for it. With
  * recompute the stem's output lies above the first unit's, so that it can be released when that is known. */
-static bw_status forward_training(bw_trunk *t, const bw_run *run, float *out, const float *in)
+static bw_status forward_training(bw_trunk *t, const bw_run *run, void *out, const void *in)
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;
     int last = t->spec->n_units - 1;
     if (t->spec->has_stem && !run->recompute) {
-        t->stem_out = bw__exec_take_f32(x, t->unit[0].in_count);
+        t->stem_out = bw__exec_take(x, t->unit[0].in_count);
         BW_TRY(stem_forward(t, run, t->stem_out, in));
         in = t->stem_out;
     }
     for (int i = 0; i <= last; i++) {
         t->unit_mark[i] = bw__exec_mark(x);
-        t->unit_out[i] = i == last && out ? out : bw__exec_take_f32(x, t->unit[i].out_count);
+        t->unit_out[i] = i == last && out ? out : bw__exec_take(x, t->unit[i].out_count);
         size_t saved = bw__exec_mark(x);
         if (i == 0 && t->spec->has_stem && run->recompute) {
-            t->stem_out = bw__exec_take_f32(x, t->unit[0].in_count);
+            t->stem_out = bw__exec_take(x, t->unit[0].in_count);
             BW_TRY(stem_forward(t, run, t->stem_out, in));
             in = t->stem_out;
         }
@@ -167,19 +168,19 @@ out:
 }
 
 /* Nothing is saved: two buffers take turns. */
-static bw_status forward_evaluation(bw_trunk *t, const bw_run *run, float *out, const float *in)
+static bw_status forward_evaluation(bw_trunk *t, const bw_run *run, void *out, const void *in)
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;
     int last = t->spec->n_units - 1;
     size_t mark = bw__exec_mark(x);
-    float *turn[2] = { bw__exec_take_f32(x, t->max_count), bw__exec_take_f32(x, t->max_count) };
+    void *turn[2] = { bw__exec_take(x, t->max_count), bw__exec_take(x, t->max_count) };
     if (t->spec->has_stem) {
         BW_TRY(stem_forward(t, run, turn[0], in));
         in = turn[0];
     }
     for (int i = 0; i <= last; i++) {
-        float *dst = i == last ? out : turn[(i + 1) % 2];
+        void *dst = i == last ? out : turn[(i + 1) % 2];
         BW_TRY(bw__unit_forward(&t->unit[i], run, dst, in));
         in = dst;
     }
@@ -188,14 +189,14 @@ out:
     return st;
 }
 
-bw_status bw__trunk_forward(bw_trunk *t, const bw_run *run, float *out, const float *in)
+bw_status bw__trunk_forward(bw_trunk *t, const bw_run *run, void *out, const void *in)
 {
     return run->training ? forward_training(t, run, out, in) : forward_evaluation(t, run, out, in);
 }
 
 /* The first unit and the stem below it. Without recompute the stem is computed again when the unit's tensors
  * are gone; with it, before the unit, which needs the stem's output. */
-static bw_status backward_to_stem(bw_trunk *t, const bw_run *run, float *diff, const float *in)
+static bw_status backward_to_stem(bw_trunk *t, const bw_run *run, void *diff, const void *in)
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;
@@ -205,7 +206,7 @@ static bw_status backward_to_stem(bw_trunk *t, const bw_run *run, float *diff, c
         bw__exec_release(x, t->unit_mark[0]);
         BW_TRY(stem_again(t, run, &state, t->stem_out, in));
     } else {
-        t->stem_out = bw__exec_take_f32(x, t->unit[0].in_count);
+        t->stem_out = bw__exec_take(x, t->unit[0].in_count);
         BW_TRY(stem_again(t, run, &state, t->stem_out, in));
         BW_TRY(bw__unit_backward(&t->unit[0], run, diff, t->stem_out, true));
     }
@@ -214,7 +215,7 @@ out:
     return st;
 }
 
-bw_status bw__trunk_backward(bw_trunk *t, const bw_run *run, float *diff, const float *in)
+bw_status bw__trunk_backward(bw_trunk *t, const bw_run *run, void *diff, const void *in)
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;

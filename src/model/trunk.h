@@ -15,9 +15,9 @@ typedef struct bw_trunk {
     bw_conv *stem;
     bw_bn stem_bn;
     bw_unit unit[BW_MAX_UNITS];
-    int64_t max_count; /* floats of the largest tensor between two units, and so of its gradient */
+    int64_t max_count; /* elements of the largest tensor between two units, and so of its gradient */
     /* Of the running step, in the arena: */
-    float *stem_out, *unit_out[BW_MAX_UNITS];
+    void *stem_out, *unit_out[BW_MAX_UNITS];
     size_t unit_mark[BW_MAX_UNITS]; /* end of the arena's side before the unit took anything */
 } bw_trunk;
 
@@ -30,10 +30,10 @@ int64_t bw__trunk_flops(const bw_trunk *trunk, bool backward);
 /* out [n, out_h, out_w, out_c], in [n, in_h, in_w, in_c]. In training, saved tensors stay taken; `out` NULL
  * takes the output among them, see unit_out. */
 BW_MUST_CHECK
-bw_status bw__trunk_forward(bw_trunk *trunk, const bw_run *run, float *out, const float *in);
-/* diff: gradient of out, room for max_count floats; its content is lost. Gradients of parameters go to run.
+bw_status bw__trunk_forward(bw_trunk *trunk, const bw_run *run, void *out, const void *in);
+/* diff: gradient of out, room for max_count elements; its content is lost. Gradients of parameters go to run.
  * Nothing but the saved tensors may have been taken since the forward pass: they are released unit by unit.
  */
 BW_MUST_CHECK
-bw_status bw__trunk_backward(bw_trunk *trunk, const bw_run *run, float *diff, const float *in);
+bw_status bw__trunk_backward(bw_trunk *trunk, const bw_run *run, void *diff, const void *in);
 #endif

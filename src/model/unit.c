@@ -11,11 +11,12 @@ static bw_status create_layer(bw_conv **conv, bw_bn *bn, bw_exec *x, const bw_la
                             .oc = s->oc,
                             .kernel = s->kernel,
                             .stride = s->stride,
-                            .pad = s->pad };
+                            .pad = s->pad,
+                            .type = x->type };
     int64_t oh = bw__conv_out(h, s->kernel, s->stride, s->pad),
             ow = bw__conv_out(w, s->kernel, s->stride, s->pad);
     bw_status st = bw__conv_create(conv, x, &shape, passes);
-    if (st == BW_OK) st = bw__bn_create(bn, BW_F32, views, n / views * oh * ow, s->oc);
+    if (st == BW_OK) st = bw__bn_create(bn, x->type, views, n / views * oh * ow, s->oc);
     return st;
 }
 
@@ -66,18 +67,18 @@ int64_t bw__unit_flops(const bw_unit *u, bool backward, bool need_diff_in)
 static void take_y(bw_unit *u, bw_exec *x)
 {
     for (int i = 0; i < u->spec->n_convs; i++)
-        u->y[i] = bw__exec_take_f32(x, u->y_count[i]);
+        u->y[i] = bw__exec_take(x, u->y_count[i]);
 }
 
 /* The convolutions one after another, y[i] -> relu(bn(y[i])) -> y[i + 1]. The ReLU's output goes to `a`
  * [inner_count], or into the place of y[i] where `a` is NULL. first: coefficients of batch norm are new. */
-static bw_status run_convs(bw_unit *u, const bw_run *run, float *a, const float *in, bool first)
+static bw_status run_convs(bw_unit *u, const bw_run *run, void *a, const void *in, bool first)
 {
     bw_status st = BW_OK;
     const bw_unit_spec *s = u->spec;
-    const float *src = in;
+    const void *src = in;
     for (int i = 0; i < s->n_convs; i++) {
-        float *relu = a ? a : u->y[i];
+        void *relu = a ? a : u->y[i];
         BW_TRY(bw__conv_forward(u->conv[i], run->x, u->y[i], src, bw__run_value(run, s->conv[i].weight)));
         if (first) bw__run_bn_prepare(run, &u->bn[i], u->y[i], s->conv[i].bn);
         if (i < s->n_convs - 1) bw__bn_relu_forward(&u->bn[i], run->x, relu, u->y[i]);
@@ -87,12 +88,12 @@ out:
     return st;
 }
 
-static bw_status run_downsample(bw_unit *u, const bw_run *run, float *y, const float *in)
+static bw_status run_downsample(bw_unit *u, const bw_run *run, void *y, const void *in)
 {
     return bw__conv_forward(u->downsample, run->x, y, in, bw__run_value(run, u->spec->downsample.weight));
 }
 
-bw_status bw__unit_forward(bw_unit *u, const bw_run *run, float *out, const float *in)
+bw_status bw__unit_forward(bw_unit *u, const bw_run *run, void *out, const void *in)
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;
@@ -101,12 +102,12 @@ bw_status bw__unit_forward(bw_unit *u, const bw_run *run, float *out, const floa
     const bw_bn *bn = &u->bn[s->n_convs - 1];
     size_t all = bw__exec_mark(x);
     take_y(u, x);
-    const float *y = u->y[s->n_convs - 1];
+    const void *y = u->y[s->n_convs - 1];
     size_t saved = bw__exec_mark(x);
-    float *a = save ? bw__exec_take_f32(x, u->inner_count) : NULL;
+    void *a = save ? bw__exec_take(x, u->inner_count) : NULL;
     BW_TRY(run_convs(u, run, a, in, true));
     if (s->has_downsample) {
-        float *shortcut = bw__exec_take_f32(x, u->out_count);
+        void *shortcut = bw__exec_take(x, u->out_count);
         BW_TRY(run_downsample(u, run, shortcut, in));
         bw__run_bn_prepare(run, &u->downsample_bn, shortcut, s->downsample.bn);
         bw__bn_add_relu_forward(bn, x, out, y, shortcut, &u->downsample_bn);
@@ -118,7 +119,7 @@ out:
     return st;
 }
 
-void bw__unit_mask(const bw_unit *u, const bw_run *run, float *diff, const float *out)
+void bw__unit_mask(const bw_unit *u, const bw_run *run, void *diff, const void *out)
 {
     bw__relu_backward(&u->bn[u->spec->n_convs - 1], run->x, diff, out);
 }
@@ -126,7 +127,7 @@ void bw__unit_mask(const bw_unit *u, const bw_run *run, float *diff, const float
 /* From the gradient of out in `diff` to the gradients of y[i] in the places of y[i], and those of all
  * parameters but the first convolution's. t [inner_count] holds relu(bn(y[i - 1])), the input of convolution
  * i, and then its gradient. */
-static bw_status convs_backward(bw_unit *u, const bw_run *run, const float *diff, float *t)
+static bw_status convs_backward(bw_unit *u, const bw_run *run, const void *diff, void *t)
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;
@@ -145,10 +146,10 @@ out:
 
 /* The shortcut's convolution lies in the place of the last y for the time of its batch norm's backward pass,
  * which leaves the gradient of the convolution's output in diff. */
-static bw_status downsample_backward(bw_unit *u, const bw_run *run, float *diff, const float *in)
+static bw_status downsample_backward(bw_unit *u, const bw_run *run, void *diff, const void *in)
 {
     const bw_layer_spec *s = &u->spec->downsample;
-    float *y = u->y[u->spec->n_convs - 1];
+    void *y = u->y[u->spec->n_convs - 1];
     bw_status st = run_downsample(u, run, y, in);
     if (st != BW_OK) return st;
     bw__run_bn_backward(run, &u->downsample_bn, diff, diff, y, s->bn, false);
@@ -156,26 +157,26 @@ static bw_status downsample_backward(bw_unit *u, const bw_run *run, float *diff,
 }
 
 /* diff: gradient of the shortcut's output in, of the unit's input out. */
-static bw_status input_backward(bw_unit *u, const bw_run *run, float *diff)
+static bw_status input_backward(bw_unit *u, const bw_run *run, void *diff)
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;
     const bw_unit_spec *s = u->spec;
     bool down = s->has_downsample;
     /* Without a downsample the input is as large as the last y, whose place is free. */
-    float *main_diff = down ? bw__exec_take_f32(x, u->in_count) : u->y[s->n_convs - 1], *shortcut = diff;
+    void *main_diff = down ? bw__exec_take(x, u->in_count) : u->y[s->n_convs - 1], *shortcut = diff;
     BW_TRY(bw__conv_backward_data(u->conv[0], x, main_diff, u->y[0], bw__run_value(run, s->conv[0].weight)));
     if (down) {
-        shortcut = bw__exec_take_f32(x, u->in_count);
+        shortcut = bw__exec_take(x, u->in_count);
         BW_TRY(bw__conv_backward_data(u->downsample, x, shortcut, diff,
                                       bw__run_value(run, s->downsample.weight)));
     }
-    bw__add(x, BW_F32, diff, shortcut, main_diff, u->in_count);
+    bw__add(x, x->type, diff, shortcut, main_diff, u->in_count);
 out:
     return st;
 }
 
-bw_status bw__unit_backward(bw_unit *u, const bw_run *run, float *diff, const float *in, bool need_diff_in)
+bw_status bw__unit_backward(bw_unit *u, const bw_run *run, void *diff, const void *in, bool need_diff_in)
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;
@@ -183,7 +184,7 @@ bw_status bw__unit_backward(bw_unit *u, const bw_run *run, float *diff, const fl
     size_t mark = bw__exec_mark(x);
     if (run->recompute) take_y(u, x);
     size_t inner = bw__exec_mark(x);
-    float *t = bw__exec_take_f32(x, u->inner_count);
+    void *t = bw__exec_take(x, u->inner_count);
     if (run->recompute) BW_TRY(run_convs(u, run, t, in, false));
     BW_TRY(convs_backward(u, run, diff, t));
     bw__exec_release(x, inner);

@@ -15,10 +15,10 @@ typedef struct bw_unit {
     const bw_unit_spec *spec; /* borrowed */
     bw_conv *conv[3], *downsample;
     bw_bn bn[3], downsample_bn;
-    int64_t in_count, out_count; /* floats of input and output, all views */
-    int64_t y_count[3];          /* floats of the convolutions' outputs; y_count[last] is out_count */
+    int64_t in_count, out_count; /* elements of input and output, all views */
+    int64_t y_count[3];          /* of the convolutions' outputs; y_count[last] is out_count */
     int64_t inner_count;         /* the most of y_count without the last */
-    float *y[3];                 /* of the running step, in the arena */
+    void *y[3];                  /* of the running step, in the arena */
 } bw_unit;
 
 /* n: images of all views; h, w: input size, replaced by the output's. need_diff_in: false for the first unit
@@ -32,13 +32,12 @@ int64_t bw__unit_flops(const bw_unit *unit, bool backward, bool need_diff_in);
 
 /* In training without recompute the saved tensors stay taken on the run's side of the arena. */
 BW_MUST_CHECK
-bw_status bw__unit_forward(bw_unit *unit, const bw_run *run, float *out, const float *in);
+bw_status bw__unit_forward(bw_unit *unit, const bw_run *run, void *out, const void *in);
 
 /* Sets diff to 0 where `out` is 0: the first part of the backward pass and the only one that needs `out`. */
-void bw__unit_mask(const bw_unit *unit, const bw_run *run, float *diff, const float *out);
+void bw__unit_mask(const bw_unit *unit, const bw_run *run, void *diff, const void *out);
 /* The rest. diff: masked gradient of out in; with need_diff_in the gradient of `in` out, otherwise its
  * content is lost. It has room for both. */
 BW_MUST_CHECK
-bw_status bw__unit_backward(bw_unit *unit, const bw_run *run, float *diff, const float *in,
-                            bool need_diff_in);
+bw_status bw__unit_backward(bw_unit *unit, const bw_run *run, void *diff, const void *in, bool need_diff_in);
 #endif

@@ -1,5 +1,6 @@
 #include "nn/conv.h"
 #include "base/memory.h"
+#include "nn/elementwise.h"
 #include "nn/gemm_conv.h"
 #include "nn/onednn.h"
 #include <stdio.h>
@@ -7,6 +8,7 @@
 struct bw_conv {
     bw_conv_shape shape;
     unsigned as_products; /* passes that gemm_conv.c does; the others are oneDNN's convolutions */
+    bw_conv *in_f32;      /* does the work of a bf16 convolution, on converted operands; or NULL */
     bw_primitive forward, backward_data, backward_weights;
 };
 
@@ -107,11 +109,6 @@ out:
     return st;
 }
 
-bw_status bw__conv_create(bw_conv **out, bw_exec *x, const bw_conv_shape *shape, unsigned passes)
-{
-    return bw__conv_create_as(out, x, shape, passes, bw__conv_passes_as_products(shape));
-}
-
 bw_status bw__conv_create_as(bw_conv **out, bw_exec *x, const bw_conv_shape *shape, unsigned passes,
                              unsigned as_products)
 {
@@ -138,9 +135,37 @@ out:
     return st;
 }
 
+static bw_status create_in_f32(bw_conv **out, bw_exec *x, const bw_conv_shape *shape, unsigned passes)
+{
+    bw_status st = BW_OK;
+    bw_conv *c = NULL;
+    bw_conv_shape f32 = *shape;
+    f32.type = BW_F32;
+    BW_TRY(BW_ALLOC(&c, 1));
+    c->shape = *shape;
+    BW_TRY(bw__conv_create(&c->in_f32, x, &f32, passes));
+    *out = c;
+    c = NULL;
+out:
+    bw__conv_free(c);
+    return st;
+}
+
+bw_status bw__conv_create(bw_conv **out, bw_exec *x, const bw_conv_shape *shape, unsigned passes)
+{
+    *out = NULL;
+    bw_bf16 have = shape->type == BW_BF16 ? bw__exec_bf16() : BW_BF16_NONE;
+    if (have == BW_BF16_EMULATED) return create_in_f32(out, x, shape, passes);
+    bw_status st = bw__conv_create_as(out, x, shape, passes, bw__conv_passes_as_products(shape));
+    /* A processor with bf16 for most shapes: the others, such as a stem of three channels, cost a copy. */
+    if (st == BW_EKERNEL && have != BW_BF16_NONE) st = create_in_f32(out, x, shape, passes);
+    return st;
+}
+
 void bw__conv_free(bw_conv *c)
 {
     if (!c) return;
+    bw__conv_free(c->in_f32);
     bw__primitive_clear(&c->forward);
     bw__primitive_clear(&c->backward_data);
     bw__primitive_clear(&c->backward_weights);
@@ -167,8 +192,63 @@ static const char *kind(const bw_conv *c)
                                   : "convolution, other";
 }
 
+static int64_t src_count(const bw_conv_shape *s)
+{
+    return s->n * s->h * s->w * s->ic;
+}
+
+static int64_t dst_count(const bw_conv_shape *s)
+{
+    return s->n * bw__conv_out(s->h, s->kernel, s->stride, s->pad) *
+           bw__conv_out(s->w, s->kernel, s->stride, s->pad) * s->oc;
+}
+
+static int64_t weights_count(const bw_conv_shape *s)
+{
+    return s->oc * s->ic * s->kernel * s->kernel;
+}
+
+static bw_status forward_in_f32(bw_conv *c, bw_exec *x, void *dst, const void *src, const float *weights)
+{
+    const bw_conv_shape *s = &c->shape;
+    size_t mark = bw__exec_mark(x);
+    float *result = bw__exec_take_f32(x, dst_count(s));
+    bw_status st = bw__conv_forward(c->in_f32, x, result, bw__f32_copy(x, s->type, src, src_count(s)),
+                                    bw__rounded_copy(x, s->type, weights, weights_count(s)));
+    if (st == BW_OK) bw__from_f32(x, s->type, dst, result, dst_count(s));
+    bw__exec_release(x, mark);
+    return st;
+}
+
+static bw_status backward_data_in_f32(bw_conv *c, bw_exec *x, void *diff_src, const void *diff_dst,
+                                      const float *weights)
+{
+    const bw_conv_shape *s = &c->shape;
+    size_t mark = bw__exec_mark(x);
+    float *result = bw__exec_take_f32(x, src_count(s));
+    bw_status st =
+        bw__conv_backward_data(c->in_f32, x, result, bw__f32_copy(x, s->type, diff_dst, dst_count(s)),
+                               bw__rounded_copy(x, s->type, weights, weights_count(s)));
+    if (st == BW_OK) bw__from_f32(x, s->type, diff_src, result, src_count(s));
+    bw__exec_release(x, mark);
+    return st;
+}
+
+static bw_status backward_weights_in_f32(bw_conv *c, bw_exec *x, float *diff_weights, const void *src,
+                                         const void *diff_dst)
+{
+    const bw_conv_shape *s = &c->shape;
+    size_t mark = bw__exec_mark(x);
+    bw_status st =
+        bw__conv_backward_weights(c->in_f32, x, diff_weights, bw__f32_copy(x, s->type, src, src_count(s)),
+                                  bw__f32_copy(x, s->type, diff_dst, dst_count(s)));
+    bw__exec_release(x, mark);
+    return st;
+}
+
 bw_status bw__conv_forward(bw_conv *c, bw_exec *x, void *dst, const void *src, const float *weights)
 {
+    if (c->in_f32) return forward_in_f32(c, x, dst, src, weights);
     void *data[] = { bw__onednn_readable(src), bw__onednn_readable(weights), dst };
     double begin = bw__profile_begin(x);
     bw_status st = c->as_products & BW_PASS_FORWARD ? bw__gemm_conv_forward(&c->shape, x, dst, src, weights)
@@ -180,6 +260,7 @@ bw_status bw__conv_forward(bw_conv *c, bw_exec *x, void *dst, const void *src, c
 bw_status bw__conv_backward_data(bw_conv *c, bw_exec *x, void *diff_src, const void *diff_dst,
                                  const float *weights)
 {
+    if (c->in_f32) return backward_data_in_f32(c, x, diff_src, diff_dst, weights);
     void *data[] = { diff_src, bw__onednn_readable(weights), bw__onednn_readable(diff_dst) };
     double begin = bw__profile_begin(x);
     bw_status st;
@@ -196,6 +277,7 @@ bw_status bw__conv_backward_data(bw_conv *c, bw_exec *x, void *diff_src, const v
 bw_status bw__conv_backward_weights(bw_conv *c, bw_exec *x, float *diff_weights, const void *src,
                                     const void *diff_dst)
 {
+    if (c->in_f32) return backward_weights_in_f32(c, x, diff_weights, src, diff_dst);
     void *data[] = { bw__onednn_readable(src), diff_weights, bw__onednn_readable(diff_dst) };
     double begin = bw__profile_begin(x);
     bw_status st;

@@ -31,3 +31,21 @@ void bw__from_f32(bw_exec *x, bw_type type, void *dst, const float *src, int64_t
 {
     FOR_PIECES(loops->from_f32(type, bw__at(type, dst, at), src + at, count));
 }
+
+const float *bw__f32_copy(bw_exec *x, bw_type type, const void *src, int64_t n)
+{
+    float *copy = bw__exec_take_f32(x, n);
+    bw__to_f32(x, type, copy, src, n);
+    return copy;
+}
+
+const float *bw__rounded_copy(bw_exec *x, bw_type type, const float *src, int64_t n)
+{
+    float *copy = bw__exec_take_f32(x, n);
+    size_t mark = bw__exec_mark(x);
+    void *narrow = bw__arena_take(&x->arena, x->side, (size_t)n * bw__type_size(type));
+    bw__from_f32(x, type, narrow, src, n);
+    bw__to_f32(x, type, copy, narrow, n);
+    bw__exec_release(x, mark);
+    return copy;
+}

@@ -4,6 +4,7 @@
 #define BW_NN_EXEC_H
 #include "nn/arena.h"
 #include "nn/profile.h"
+#include "nn/type.h"
 
 typedef struct bw_kernels bw_kernels; /* oneDNN's engine and stream; onednn.h */
 
@@ -11,6 +12,7 @@ struct bw_exec {
     bw_arena arena;
     bw_side side; /* where the running block keeps what it saves; scratch is taken here too */
     int threads;
+    bw_type type; /* of activations and their gradients in trunks and heads; BW_F32 unless changed */
     bw_kernels *kernels;
     bw_profile *profile; /* borrowed; NULL: not measured */
 };
@@ -28,6 +30,11 @@ static inline float *bw__exec_take_f32(bw_exec *x, int64_t count)
 {
     return bw__arena_take(&x->arena, x->side, (size_t)count * sizeof(float));
 }
+/* Elements of x->type. */
+static inline void *bw__exec_take(bw_exec *x, int64_t count)
+{
+    return bw__arena_take(&x->arena, x->side, (size_t)count * bw__type_size(x->type));
+}
 static inline size_t bw__exec_mark(const bw_exec *x)
 {
     return bw__arena_mark(&x->arena, x->side);
@@ -42,4 +49,18 @@ const char *bw__exec_isa(void);
 bool bw__exec_has_avx2_only(void);
 /* Version of oneDNN, e.g. "2.6.3". Borrowed. */
 const char *bw__exec_library(void);
+
+/* Environment variable for tests: where its value is "emulate", convolutions and products of bf16 are those
+ * of f32 on converted operands, with the result rounded. Slow, on any processor. */
+#define BW_BF16_VARIABLE "BLOCKWISE_BF16"
+
+typedef enum bw_bf16 {
+    BW_BF16_NONE,      /* oneDNN has no such convolutions for this processor */
+    BW_BF16_EMULATED,  /* by BLOCKWISE_BF16 */
+    BW_BF16_CONVERTED, /* AVX-512 without arithmetic for it: oneDNN converts, slower than f32 */
+    BW_BF16_NATIVE     /* AVX-512 with bf16, or AMX */
+} bw_bf16;
+
+/* What bf16 is here, by the instruction set oneDNN uses. */
+bw_bf16 bw__exec_bf16(void);
 #endif

@@ -1,10 +1,12 @@
 #include "nn/matmul.h"
 #include "base/memory.h"
+#include "nn/elementwise.h"
 #include "nn/onednn.h"
 #include <stdio.h>
 
 struct bw_matmul {
     bw_matmul_shape shape;
+    bool in_f32; /* a and b are bf16, and converted before the product of f32 */
     bw_primitive primitive;
 };
 
@@ -38,14 +40,16 @@ bw_status bw__matmul_create(bw_matmul **out, bw_exec *x, const bw_matmul_shape *
                    (long long)s.n);
     BW_TRY(BW_ALLOC(&mm, 1));
     mm->shape = s;
+    mm->in_f32 = s.type == BW_BF16 && bw__exec_bf16() == BW_BF16_EMULATED;
+    const bw_type type = mm->in_f32 ? BW_F32 : s.type;
     BW_TRY(bw__onednn_attr(&attr));
     if (s.accumulate) {
         DNNL_TRY(dnnl_post_ops_create(&post), what);
         DNNL_TRY(bw__post_ops_add_sum(post), what);
         DNNL_TRY(dnnl_primitive_attr_set_post_ops(attr, post), what);
     }
-    DNNL_TRY(matrix_describe(&a, s.m, s.k, s.type, s.transpose_a, s.lda), what);
-    DNNL_TRY(matrix_describe(&b, s.k, s.n, s.type, s.transpose_b, s.ldb), what);
+    DNNL_TRY(matrix_describe(&a, s.m, s.k, type, s.transpose_a, s.lda), what);
+    DNNL_TRY(matrix_describe(&b, s.k, s.n, type, s.transpose_b, s.ldb), what);
     DNNL_TRY(matrix_describe(&dst, s.m, s.n, BW_F32, false, s.ldc), what);
     DNNL_TRY(bw__pd_matmul(&mm->primitive.desc, x->kernels->engine, &a, &b, &dst, attr), what);
     BW_TRY(bw__primitive_finish(&mm->primitive, x, what, 3, query, arg));
@@ -73,12 +77,27 @@ int64_t bw__matmul_flops(const bw_matmul *mm)
     return 2 * mm->shape.m * mm->shape.n * mm->shape.k;
 }
 
+/* Elements from the first to the last of a matrix stored in rows of `columns`, `ld` apart. */
+static int64_t extent(int64_t rows, int64_t columns, int64_t ld)
+{
+    return (rows - 1) * (ld ? ld : columns) + columns;
+}
+
 bw_status bw__matmul_run(bw_matmul *mm, bw_exec *x, float *dst, const void *a, const void *b)
 {
+    const bw_matmul_shape *s = &mm->shape;
+    size_t mark = bw__exec_mark(x);
+    if (mm->in_f32) {
+        a = bw__f32_copy(x, s->type, a,
+                         s->transpose_a ? extent(s->k, s->m, s->lda) : extent(s->m, s->k, s->lda));
+        b = bw__f32_copy(x, s->type, b,
+                         s->transpose_b ? extent(s->n, s->k, s->ldb) : extent(s->k, s->n, s->ldb));
+    }
     void *data[] = { bw__onednn_readable(a), bw__onednn_readable(b), dst };
     double begin = bw__profile_begin(x);
     bw_status st = bw__primitive_run(&mm->primitive, x, data, false);
     bw__profile_end(x, begin, "matrix product", "", bw__matmul_flops(mm));
+    bw__exec_release(x, mark);
     return st;
 }
 

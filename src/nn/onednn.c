@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include <omp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 bw_status bw__onednn_fail(dnnl_status_t status, const char *what)
@@ -51,14 +52,22 @@ const char *bw__onednn_type_name(bw_type type)
 
 bool bw__exec_has_avx2_only(void)
 {
-    unsigned isa = (unsigned)dnnl_get_effective_cpu_isa();
-    return (isa & (unsigned)dnnl_cpu_isa_avx2) == (unsigned)dnnl_cpu_isa_avx2 &&
-           (isa & (unsigned)dnnl_cpu_isa_avx512_core) != (unsigned)dnnl_cpu_isa_avx512_core;
+    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    return bw__cpu_isa_has(isa, dnnl_cpu_isa_avx2) && !bw__cpu_isa_has(isa, dnnl_cpu_isa_avx512_core);
 }
 
 const char *bw__exec_isa(void)
 {
     return bw__cpu_isa_name(dnnl_get_effective_cpu_isa());
+}
+
+bw_bf16 bw__exec_bf16(void)
+{
+    const char *variable = getenv(BW_BF16_VARIABLE);
+    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    if (variable && strcmp(variable, "emulate") == 0) return BW_BF16_EMULATED;
+    if (bw__cpu_isa_has(isa, dnnl_cpu_isa_avx512_core_bf16)) return BW_BF16_NATIVE;
+    return bw__cpu_isa_has(isa, dnnl_cpu_isa_avx512_core) ? BW_BF16_CONVERTED : BW_BF16_NONE;
 }
 
 const char *bw__exec_library(void)

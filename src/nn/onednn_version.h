@@ -9,6 +9,7 @@
 #ifndef BW_NN_ONEDNN_VERSION_H
 #define BW_NN_ONEDNN_VERSION_H
 #include <dnnl.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #if DNNL_VERSION_MAJOR != 2 && DNNL_VERSION_MAJOR != 3
@@ -165,8 +166,14 @@ static inline dnnl_status_t bw__post_ops_add_sum(dnnl_post_ops_t post)
 
 #endif
 
-/* The values are bit sets, and those of 3.x have names that 2.6 does not know: what is not listed is named by
- * the largest listed set that it contains. */
+/* The values are bit sets. */
+static inline bool bw__cpu_isa_has(dnnl_cpu_isa_t isa, dnnl_cpu_isa_t wanted)
+{
+    return ((unsigned)isa & (unsigned)wanted) == (unsigned)wanted;
+}
+
+/* Those of 3.x have names that 2.6 does not know: what is not listed is named by the largest listed set that
+ * it contains. */
 static inline const char *bw__cpu_isa_name(dnnl_cpu_isa_t isa)
 {
     static const struct {
@@ -192,7 +199,7 @@ static inline const char *bw__cpu_isa_name(dnnl_cpu_isa_t isa)
         { dnnl_cpu_isa_sse41, "SSE4.1" },
     };
     for (size_t i = 0; i < sizeof KNOWN / sizeof KNOWN[0]; i++)
-        if (((unsigned)isa & (unsigned)KNOWN[i].isa) == (unsigned)KNOWN[i].isa) return KNOWN[i].name;
+        if (bw__cpu_isa_has(isa, KNOWN[i].isa)) return KNOWN[i].name;
     return "generic";
 }
 #endif

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "blockwise/trainer.h"
 #include "formats/json.h"
+#include "nn/exec.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,17 @@ static void warn_of_isa(void)
     }
 }
 
+static void warn_of_bf16(void)
+{
+    bw_bf16 have = bw__exec_bf16();
+    if (have == BW_BF16_EMULATED)
+        bw_log(BW_LOG_WARN, "%s=emulate: bf16 is imitated with f32 products, for tests; it is slow",
+               BW_BF16_VARIABLE);
+    if (have == BW_BF16_CONVERTED)
+        bw_log(BW_LOG_WARN, "dtype: %s has no arithmetic for bf16; it saves memory here, and f32 is faster",
+               bw_compute_isa());
+}
+
 static void warn_of_threads(const bw_config *config, int usable)
 {
     const char *omp = getenv("OMP_NUM_THREADS");
@@ -125,5 +137,6 @@ void bw__environment_say(const bw_config *config)
            config->threads, config->threads == 1 ? "" : "s");
     warn_of_isa();
     warn_of_own_isa();
+    if (config->dtype == BW_DTYPE_BF16) warn_of_bf16();
     warn_of_threads(config, usable);
 }

@@ -273,6 +273,7 @@ bw_status bw_pretrain(const bw_pretrain_options *options)
     if (!options->data || !options->out)
         return bw_fail(BW_EINVAL, "a run needs images (data) and a folder (out)");
     BW_TRY(bw_config_resolve(&r.config));
+    BW_TRY(bw_compute_settle(&r.config));
     BW_TRY(bw__run_look(&state, options->out, &r.config, options->resume));
     if (state == BW_RUN_COMPLETE) goto out;
     BW_TRY(open_data(&r));

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "model/network_internal.h"
+#include "nn/elementwise.h"
 #include "train/health.h"
 #include "train/optimizer.h"
 #include <math.h>
@@ -29,7 +30,7 @@ static bw_run block_run(bw_trainer *t, int k)
 }
 
 /* Forward of block k on the side its input lies on; the output goes to the other side. */
-static bw_status forward_block(bw_trainer *t, int k, const float *in, bw_side side)
+static bw_status forward_block(bw_trainer *t, int k, const void *in, bw_side side)
 {
     bw_status st = BW_OK;
     bw_trained_block *b = &t->blocks[k];
@@ -38,7 +39,7 @@ static bw_status forward_block(bw_trainer *t, int k, const float *in, bw_side si
     b->in = in;
     t->exec.side = side;
     b->out = bw__arena_take(&t->exec.arena, side == BW_LOW ? BW_HIGH : BW_LOW,
-                            (size_t)b->block.out_count * sizeof(float));
+                            (size_t)b->block.out_count * bw__type_size(t->exec.type));
     BW_TRY(bw__block_forward(&b->block, &run, b->out, &b->z, in));
     b->saved_bytes = t->exec.arena.used[side];
     if (!bw__exec_is_dry(&t->exec)) t->network->params[k].batches_tracked += BW_VIEWS;
@@ -99,12 +100,24 @@ static void release_side(bw_trainer *t, bw_side side)
     bw__arena_release(&t->exec.arena, side, 0);
 }
 
+/* The views in the type of activations: themselves, or a copy on the first block's side. */
+static const void *input_of_type(bw_trainer *t, const float *views)
+{
+    const bw_config *c = &t->network->config;
+    if (t->exec.type == BW_F32) return views;
+    int64_t count = BW_VIEWS * c->train.batch * c->data.image_size * c->data.image_size * 3;
+    t->exec.side = BW_LOW;
+    void *copy = bw__exec_take(&t->exec, count);
+    bw__from_f32(&t->exec, t->exec.type, copy, views, count);
+    return copy;
+}
+
 /* One step over whatever arena the trainer has. Blocks work on alternate sides: a block's input lies at the
  * bottom of its side with everything it saves above, its output on the other side. */
 static bw_status step_blocks(bw_trainer *t, bw_step *out, const float *views)
 {
     bw_status st = BW_OK;
-    const float *in = views;
+    const void *in = input_of_type(t, views);
     int blocks = t->network->blocks;
     for (int k = 0; k < blocks; k++) {
         bw_side side = k % 2 ? BW_HIGH : BW_LOW;
@@ -183,11 +196,13 @@ static bw_status create(bw_trainer **out, bw_network *network, int64_t steps_per
     *out = NULL;
     if (!network->has_heads) return bw_fail(BW_EINVAL, "the network has no heads, which training needs");
     if (steps_per_epoch < 1) return bw_fail(BW_EINVAL, "an epoch needs at least one step");
+    BW_TRY(bw_compute_settle(&network->config));
     BW_TRY(BW_ALLOC(&t, 1));
     t->network = network;
     t->steps_per_epoch = steps_per_epoch;
     t->steps_total = bw__schedule_total_steps(&network->config, steps_per_epoch);
     BW_TRY(bw__exec_create(&t->exec, network->config.threads));
+    t->exec.type = network->config.dtype == BW_DTYPE_BF16 ? BW_BF16 : BW_F32;
     for (int k = 0; k < network->blocks; k++) {
         BW_TRY(create_block(t, k, &h, &w));
         if (network->params[k].trained > largest) largest = network->params[k].trained;

@@ -21,8 +21,9 @@ struct bw_trainer {
         bw_optimizer_config optimizer;
         /* Of the running step: */
         bw_side side;
-        const float *in;
-        float *out, *z, *diff_z;
+        const void *in;
+        void *out;
+        float *z, *diff_z;
         size_t saved_bytes, arena_bytes; /* kept between forward and backward; the arena's most meanwhile */
         const bw_trainer *trainer;       /* for the noise source */
         int index;

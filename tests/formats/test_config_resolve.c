@@ -43,10 +43,9 @@ static void open_values_are_filled_in(void **state)
     c = RESOLVED("model.stem=cifar", "threads=3");
     assert_int_equal(c.data.image_size, 32);
     assert_int_equal(c.data.threads, 3);
-    c = RESOLVED("model.stem=cifar", "data.image_size=48", "data.threads=5", "dtype=auto", "head.dim=72");
+    c = RESOLVED("model.stem=cifar", "data.image_size=48", "data.threads=5", "head.dim=72");
     assert_int_equal(c.data.image_size, 48);
     assert_int_equal(c.data.threads, 5);
-    assert_int_equal(c.dtype, BW_DTYPE_F32);
     assert_int_equal(c.head.dim, 72);
 }
 
@@ -123,8 +122,6 @@ static void impossible_combinations_are_refused_with_the_reason(void **state)
 {
     (void)state;
     bw_config c = bw_config_default();
-    c.dtype = BW_DTYPE_BF16;
-    assert_refused(&c, "dtype: bf16 is not supported in this version, which computes in f32 only");
     c = bw_config_default();
     CHECK_OK(bw_config_set(&c, "head.pool=gsp"));
     CHECK_OK(bw_config_set(&c, "head.dim=64"));

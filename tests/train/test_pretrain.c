@@ -351,6 +351,30 @@ static void stopped_and_resumed_equals_straight(void **state)
     assert_true(is_there("resumed", "environment-00000004.json"));
 }
 
+/* Activations are bf16, but what a run goes on from are f32 weights and momenta. */
+static void stopped_and_resumed_in_bf16_equals_straight(void **state)
+{
+    (void)state;
+    session rest = { 0 };
+    assert_int_equal(setenv("BLOCKWISE_BF16", "emulate", 1), 0);
+    set("dtype=bf16");
+    run_whole("straight");
+    run_and_stop("resumed", 4);
+    CHECK_OK(pretrain(&rest, "resumed", true));
+    assert_int_equal(rest.first, 4);
+    assert_same_result("straight", "resumed");
+    /* Other bits than in f32, and f32 does not go on with them. */
+    set("dtype=f32");
+    session other = { 0 };
+    assert_int_equal(pretrain(&other, "resumed", true), BW_EINVAL);
+    run_whole("f32");
+    char *a = metrics_values("straight"), *b = metrics_values("f32");
+    assert_string_not_equal(a, b);
+    bw__free(a);
+    bw__free(b);
+    assert_int_equal(unsetenv("BLOCKWISE_BF16"), 0);
+}
+
 /* What kill -9 leaves: metrics past the checkpoint, the last line torn, a file under a temporary name. */
 static void what_a_killed_process_leaves_is_cleaned_up(void **state)
 {
@@ -618,6 +642,7 @@ int main(void)
         cmocka_unit_test_setup(steps_0_writes_the_initial_weights, fresh),
         cmocka_unit_test_setup(the_same_run_gives_the_same_bytes_with_any_loader_threads, fresh),
         cmocka_unit_test_setup(stopped_and_resumed_equals_straight, fresh),
+        cmocka_unit_test_setup(stopped_and_resumed_in_bf16_equals_straight, fresh),
         cmocka_unit_test_setup(what_a_killed_process_leaves_is_cleaned_up, fresh),
         cmocka_unit_test_setup(a_damaged_checkpoint_is_named_and_the_run_goes_on_from_the_one_before, fresh),
         cmocka_unit_test_setup(when_all_checkpoints_are_damaged_the_run_stays_as_it_is, fresh),
