@@ -46,7 +46,9 @@ bw_status bw__block_forward(bw_block *b, const bw_run *run, void *out, float **z
     if (noisy) bw__noise_forward(&b->noise, run->x, out, b->trunk.unit_out[b->spec->n_units - 1]);
     b->head_mark = bw__exec_mark(run->x);
     b->h = bw__exec_take_f32(run->x, b->n * b->spec->head_dim);
+    double begin = bw__profile_begin(run->x);
     BW_TRY(bw__head_forward(&b->head, run, b->h, out));
+    bw__profile_end(run->x, begin, "head", "forward", bw__head_flops(&b->head, false));
     BW_TRY(bw__projector_forward(&b->projector, run, z, b->h));
 out:
     return st;
@@ -58,7 +60,10 @@ bw_status bw__block_backward(bw_block *b, const bw_run *run, const float *diff_z
     bw_status st = BW_OK;
     float *diff_h = bw__exec_take_f32(run->x, b->n * b->spec->head_dim);
     BW_TRY(bw__projector_backward(&b->projector, run, diff_h, diff_z, b->h));
+    double begin = bw__profile_begin(run->x);
     BW_TRY(bw__head_backward(&b->head, run, b->diff, diff_h, out));
+    bw__profile_end(run->x, begin, "head", "backward",
+                    bw__head_flops(&b->head, true) - bw__head_flops(&b->head, false));
     bw__exec_release(run->x, b->head_mark);
     if (b->noise.kind != BW_NOISE_NONE)
         bw__noise_backward(&b->noise, run->x, b->diff, b->trunk.unit_out[b->spec->n_units - 1]);

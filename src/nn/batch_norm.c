@@ -98,6 +98,7 @@ void bw__bn_statistics(bw_bn *bn, bw_exec *x, const void *y, const bw_bn_params 
     size_t mark = bw__exec_mark(x);
     double *partial = bw__arena_take(&x->arena, x->side, (size_t)(n * bn->views * 2 * c) * sizeof *partial);
     double *sums = bw__arena_take(&x->arena, x->side, (size_t)(2 * c) * sizeof *sums);
+    double begin = bw__profile_begin(x);
     if (bw__exec_is_dry(x)) goto out;
     /* Sums are about each view's first row, which lies in `mean` until the mean is known. */
     for (int v = 0; v < bn->views; v++)
@@ -117,6 +118,7 @@ void bw__bn_statistics(bw_bn *bn, bw_exec *x, const void *y, const bw_bn_params 
         }
     }
 out:
+    bw__profile_end(x, begin, "batch norm", "statistics", 0);
     bw__exec_release(x, mark);
 }
 
@@ -132,30 +134,38 @@ void bw__bn_use_running(bw_bn *bn, bw_exec *x, const bw_bn_params *p)
 
 void bw__bn_forward(const bw_bn *bn, bw_exec *x, void *dst, const void *y)
 {
+    double begin = bw__profile_begin(x);
     FOR_PIECES(loops->affine(bn->type, bw__at(bn->type, dst, at), bw__const_at(bn->type, y, at), bn->a + k,
                              bn->b + k, q.rows, bn->c, false));
+    bw__profile_end(x, begin, "batch norm, ReLU, sum", "forward", 0);
 }
 
 void bw__bn_relu_forward(const bw_bn *bn, bw_exec *x, void *dst, const void *y)
 {
+    double begin = bw__profile_begin(x);
     FOR_PIECES(loops->affine(bn->type, bw__at(bn->type, dst, at), bw__const_at(bn->type, y, at), bn->a + k,
                              bn->b + k, q.rows, bn->c, true));
+    bw__profile_end(x, begin, "batch norm, ReLU, sum", "forward", 0);
 }
 
 void bw__bn_add_relu_forward(const bw_bn *bn, bw_exec *x, void *dst, const void *y, const void *shortcut,
                              const bw_bn *sbn)
 {
+    double begin = bw__profile_begin(x);
     FOR_PIECES(loops->affine_add_relu(bn->type, bw__at(bn->type, dst, at), bw__const_at(bn->type, y, at),
                                       bn->a + k, bn->b + k, bw__const_at(bn->type, shortcut, at),
                                       sbn ? sbn->a + k : NULL, sbn ? sbn->b + k : NULL, q.rows, bn->c));
+    bw__profile_end(x, begin, "batch norm, ReLU, sum", "forward", 0);
 }
 
 /* ---- backward ---- */
 
 void bw__relu_backward(const bw_bn *bn, bw_exec *x, void *diff, const void *dst)
 {
+    double begin = bw__profile_begin(x);
     FOR_PIECES((void)k; loops->relu_backward(bn->type, bw__at(bn->type, diff, at),
                                              bw__const_at(bn->type, dst, at), q.rows * bn->c));
+    bw__profile_end(x, begin, "ReLU", "backward", 0);
 }
 
 /* From the sums of g and g (y - mean) of one view to the coefficients of diff_y, and into diff_weight and
@@ -198,6 +208,7 @@ void bw__bn_backward(const bw_bn *bn, bw_exec *x, void *diff_y, float *diff_weig
     double *partial = bw__arena_take(&x->arena, x->side, (size_t)(n * bn->views * 2 * c) * sizeof *partial);
     double *sums = bw__arena_take(&x->arena, x->side, (size_t)(2 * c) * sizeof *sums);
     float *coef = bw__exec_take_f32(x, 3 * stride);
+    double begin = bw__profile_begin(x);
     if (bw__exec_is_dry(x)) goto out;
     FOR_PIECES(double *s = partial + i_ * 2 * c; bw_bn_slopes f = slopes_at(bn, coef, k);
                memset(s, 0, (size_t)(2 * c) * sizeof *s);
@@ -212,6 +223,7 @@ void bw__bn_backward(const bw_bn *bn, bw_exec *x, void *diff_y, float *diff_weig
                loops->bn_backward(t, bw__at(t, diff_y, at), bw__const_at(t, diff_dst, at),
                                   bw__const_at(t, y, at), &f, q.rows, c, with_relu));
 out:
+    bw__profile_end(x, begin, "batch norm", "backward", 0);
     bw__exec_release(x, mark);
 }
 
@@ -222,12 +234,14 @@ void bw__bn_relu_pool_forward(const bw_bn *bn, bw_exec *x, float *h, const void 
     int64_t c = bn->c, per_view = bn->rows / positions, images = bn->views * per_view;
     const bw_loops *loops = bw__loops();
     if (bw__exec_is_dry(x)) return;
+    double begin = bw__profile_begin(x);
 #pragma omp parallel for schedule(static) num_threads(x->threads)
     for (int64_t n = 0; n < images; n++) {
         int64_t k = n / per_view * c;
         loops->relu_pool(bn->type, h + n * c, bw__const_at(bn->type, y, n * positions * c), bn->a + k,
                          bn->b + k, positions, c);
     }
+    bw__profile_end(x, begin, "batch norm, ReLU, pool", "forward", 0);
 }
 
 /* Sums over the images of one view of g and g (y - mean), from those of each image. */
@@ -253,6 +267,7 @@ void bw__bn_relu_pool_backward(const bw_bn *bn, bw_exec *x, void *diff_y, float 
     float *count = bw__exec_take_f32(x, images * c), *sum = bw__exec_take_f32(x, images * c);
     float *coef = bw__exec_take_f32(x, 3 * stride), *g = bw__exec_take_f32(x, images * c);
     double *sums = bw__arena_take(&x->arena, x->side, (size_t)(2 * c) * sizeof *sums);
+    double begin = bw__profile_begin(x);
     if (bw__exec_is_dry(x)) goto out;
 #pragma omp parallel for schedule(static) num_threads(x->threads)
     for (int64_t n = 0; n < images; n++) {
@@ -275,5 +290,6 @@ void bw__bn_relu_pool_backward(const bw_bn *bn, bw_exec *x, void *diff_y, float 
                                   c);
     }
 out:
+    bw__profile_end(x, begin, "batch norm, ReLU, pool", "backward", 0);
     bw__exec_release(x, mark);
 }

@@ -18,18 +18,24 @@
 
 void bw__add(bw_exec *x, bw_type type, void *dst, const void *p, const void *q, int64_t n)
 {
+    double begin = bw__profile_begin(x);
     FOR_PIECES(
         loops->add(type, bw__at(type, dst, at), bw__const_at(type, p, at), bw__const_at(type, q, at), count));
+    bw__profile_end(x, begin, "sum of tensors", "", 0);
 }
 
 void bw__to_f32(bw_exec *x, bw_type type, float *dst, const void *src, int64_t n)
 {
+    double begin = bw__profile_begin(x);
     FOR_PIECES(loops->to_f32(type, dst + at, bw__const_at(type, src, at), count));
+    bw__profile_end(x, begin, "change of type", "", 0);
 }
 
 void bw__from_f32(bw_exec *x, bw_type type, void *dst, const float *src, int64_t n)
 {
+    double begin = bw__profile_begin(x);
     FOR_PIECES(loops->from_f32(type, bw__at(type, dst, at), src + at, count));
+    bw__profile_end(x, begin, "change of type", "", 0);
 }
 
 const float *bw__f32_copy(bw_exec *x, bw_type type, const void *src, int64_t n)

@@ -175,11 +175,13 @@ void bw__noise_forward(const bw_noise *z, bw_exec *x, void *dst, const void *src
     size_t mark = bw__exec_mark(x);
     float *rooms = bw__exec_take_f32(x, x->threads * room_count(z));
     double *part = bw__arena_take(&x->arena, x->side, (size_t)(z->views * z->n) * sizeof *part);
+    double begin = bw__profile_begin(x);
     BW_ASSERT(z->views <= BW_VIEWS && z->kind != BW_NOISE_NONE);
     if (bw__exec_is_dry(x)) goto out;
     if (z->kind == BW_NOISE_ALL) view_moments(z, x, mean, std, part, rooms, src);
     FOR_SAMPLES(forward_sample(z, m, dst, src, std, i));
 out:
+    bw__profile_end(x, begin, "noise", "forward", 0);
     bw__exec_release(x, mark);
 }
 
@@ -230,6 +232,7 @@ void bw__noise_backward(const bw_noise *z, bw_exec *x, void *diff, const void *s
     size_t mark = bw__exec_mark(x);
     float *rooms = bw__exec_take_f32(x, x->threads * room_count(z));
     double *part = bw__arena_take(&x->arena, x->side, (size_t)(z->views * z->n) * sizeof *part);
+    double begin = bw__profile_begin(x);
     BW_ASSERT(z->views <= BW_VIEWS && z->kind != BW_NOISE_NONE);
     if (bw__exec_is_dry(x)) goto out;
     if (z->kind == BW_NOISE_ALL) {
@@ -240,5 +243,6 @@ void bw__noise_backward(const bw_noise *z, bw_exec *x, void *diff, const void *s
         FOR_SAMPLES(backward_sample(z, m, diff, src, i));
     }
 out:
+    bw__profile_end(x, begin, "noise", "backward", 0);
     bw__exec_release(x, mark);
 }

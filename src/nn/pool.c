@@ -24,6 +24,7 @@ void bw__max_pool_forward(bw_exec *x, bw_type type, void *dst, uint8_t *where, c
 {
     int64_t oh = bw__max_pool_out(h), ow = bw__max_pool_out(w);
     size_t mark = bw__exec_mark(x);
+    double begin = bw__profile_begin(x);
     if (!where) where = bw__arena_take(&x->arena, x->side, (size_t)(n * oh * ow * c));
     if (!bw__exec_is_dry(x)) {
 #pragma omp parallel for schedule(static) num_threads(x->threads)
@@ -32,6 +33,7 @@ void bw__max_pool_forward(bw_exec *x, bw_type type, void *dst, uint8_t *where, c
                          bw__const_at(type, src, r / oh * h * w * c), r % oh, h, w, c);
     }
     bw__exec_release(x, mark);
+    bw__profile_end(x, begin, "max pool", "forward", 0);
 }
 
 /* Row iy of diff_src: a position lies in one or two windows each way, those with 2 o - 1 <= i <= 2 o + 1. */
@@ -60,27 +62,33 @@ void bw__max_pool_backward(bw_exec *x, bw_type type, void *diff_src, const void 
 {
     int64_t out = bw__max_pool_out(h) * bw__max_pool_out(w) * c;
     if (bw__exec_is_dry(x)) return;
+    double begin = bw__profile_begin(x);
 #pragma omp parallel for schedule(static) num_threads(x->threads)
     for (int64_t r = 0; r < n * h; r++)
         max_pool_backward_row(type, bw__at(type, diff_src, r * w * c),
                               bw__const_at(type, diff_dst, r / h * out), where + r / h * out, r % h, h, w, c);
+    bw__profile_end(x, begin, "max pool", "backward", 0);
 }
 
 void bw__gsp_forward(bw_exec *x, bw_type type, float *dst, const void *src, int64_t n, int64_t positions,
                      int64_t c)
 {
     if (bw__exec_is_dry(x)) return;
+    double begin = bw__profile_begin(x);
 #pragma omp parallel for schedule(static) num_threads(x->threads)
     for (int64_t i = 0; i < n; i++)
         bw__loops()->mean_rows(type, dst + i * c, bw__const_at(type, src, i * positions * c), positions, c);
+    bw__profile_end(x, begin, "average pool", "forward", 0);
 }
 
 void bw__gsp_backward(bw_exec *x, bw_type type, void *diff_src, const float *diff_dst, int64_t n,
                       int64_t positions, int64_t c)
 {
     if (bw__exec_is_dry(x)) return;
+    double begin = bw__profile_begin(x);
 #pragma omp parallel for schedule(static) num_threads(x->threads)
     for (int64_t i = 0; i < n; i++)
         bw__loops()->spread_rows(type, bw__at(type, diff_src, i * positions * c), diff_dst + i * c, positions,
                                  c);
+    bw__profile_end(x, begin, "average pool", "backward", 0);
 }
