@@ -8,7 +8,7 @@
 struct bw_conv {
     bw_conv_shape shape;
     unsigned as_products; /* passes that gemm_conv.c does; the others are oneDNN's convolutions */
-    bw_conv *in_f32;      /* does the work of a bf16 convolution, on converted operands; or NULL */
+    bw_conv *in_f32;      /* does a bf16 convolution's work on converted copies of some images; or NULL */
     bw_primitive forward, backward_data, backward_weights;
 };
 
@@ -135,12 +135,41 @@ out:
     return st;
 }
 
+static int64_t src_count(const bw_conv_shape *s)
+{
+    return s->n * s->h * s->w * s->ic;
+}
+
+static int64_t dst_count(const bw_conv_shape *s)
+{
+    return s->n * bw__conv_out(s->h, s->kernel, s->stride, s->pad) *
+           bw__conv_out(s->w, s->kernel, s->stride, s->pad) * s->oc;
+}
+
+static int64_t weights_count(const bw_conv_shape *s)
+{
+    return s->oc * s->ic * s->kernel * s->kernel;
+}
+
+/* Copies of activations that a convolution of bf16 through f32 may have at once: as a whole they would take
+ * twice what bf16 is to save. */
+static const int64_t COPY_BYTES = (int64_t)32 << 20;
+
+static int64_t images_at_a_time(const bw_conv_shape *s)
+{
+    int64_t image = (src_count(s) + dst_count(s)) / s->n * (int64_t)sizeof(float), most = COPY_BYTES / image;
+    for (int64_t n = most < s->n ? most : s->n; n > 1; n--)
+        if (s->n % n == 0) return n;
+    return 1;
+}
+
 static bw_status create_in_f32(bw_conv **out, bw_exec *x, const bw_conv_shape *shape, unsigned passes)
 {
     bw_status st = BW_OK;
     bw_conv *c = NULL;
     bw_conv_shape f32 = *shape;
     f32.type = BW_F32;
+    f32.n = images_at_a_time(shape);
     BW_TRY(BW_ALLOC(&c, 1));
     c->shape = *shape;
     BW_TRY(bw__conv_create(&c->in_f32, x, &f32, passes));
@@ -192,30 +221,21 @@ static const char *kind(const bw_conv *c)
                                   : "convolution, other";
 }
 
-static int64_t src_count(const bw_conv_shape *s)
-{
-    return s->n * s->h * s->w * s->ic;
-}
-
-static int64_t dst_count(const bw_conv_shape *s)
-{
-    return s->n * bw__conv_out(s->h, s->kernel, s->stride, s->pad) *
-           bw__conv_out(s->w, s->kernel, s->stride, s->pad) * s->oc;
-}
-
-static int64_t weights_count(const bw_conv_shape *s)
-{
-    return s->oc * s->ic * s->kernel * s->kernel;
-}
-
 static bw_status forward_in_f32(bw_conv *c, bw_exec *x, void *dst, const void *src, const float *weights)
 {
-    const bw_conv_shape *s = &c->shape;
+    bw_status st = BW_OK;
+    const bw_type t = c->shape.type;
+    const int64_t ns = src_count(&c->in_f32->shape), nd = dst_count(&c->in_f32->shape);
     size_t mark = bw__exec_mark(x);
-    float *result = bw__exec_take_f32(x, dst_count(s));
-    bw_status st = bw__conv_forward(c->in_f32, x, result, bw__f32_copy(x, s->type, src, src_count(s)),
-                                    bw__rounded_copy(x, s->type, weights, weights_count(s)));
-    if (st == BW_OK) bw__from_f32(x, s->type, dst, result, dst_count(s));
+    const float *w = bw__rounded_copy(x, t, weights, weights_count(&c->shape));
+    float *result = bw__exec_take_f32(x, nd);
+    for (int64_t i = 0; i < c->shape.n / c->in_f32->shape.n && st == BW_OK; i++) {
+        size_t inner = bw__exec_mark(x);
+        const float *s = bw__f32_copy(x, t, bw__const_at(t, src, i * ns), ns);
+        st = bw__conv_forward(c->in_f32, x, result, s, w);
+        bw__from_f32(x, t, bw__at(t, dst, i * nd), result, nd);
+        bw__exec_release(x, inner);
+    }
     bw__exec_release(x, mark);
     return st;
 }
@@ -223,13 +243,19 @@ static bw_status forward_in_f32(bw_conv *c, bw_exec *x, void *dst, const void *s
 static bw_status backward_data_in_f32(bw_conv *c, bw_exec *x, void *diff_src, const void *diff_dst,
                                       const float *weights)
 {
-    const bw_conv_shape *s = &c->shape;
+    bw_status st = BW_OK;
+    const bw_type t = c->shape.type;
+    const int64_t ns = src_count(&c->in_f32->shape), nd = dst_count(&c->in_f32->shape);
     size_t mark = bw__exec_mark(x);
-    float *result = bw__exec_take_f32(x, src_count(s));
-    bw_status st =
-        bw__conv_backward_data(c->in_f32, x, result, bw__f32_copy(x, s->type, diff_dst, dst_count(s)),
-                               bw__rounded_copy(x, s->type, weights, weights_count(s)));
-    if (st == BW_OK) bw__from_f32(x, s->type, diff_src, result, src_count(s));
+    const float *w = bw__rounded_copy(x, t, weights, weights_count(&c->shape));
+    float *result = bw__exec_take_f32(x, ns);
+    for (int64_t i = 0; i < c->shape.n / c->in_f32->shape.n && st == BW_OK; i++) {
+        size_t inner = bw__exec_mark(x);
+        const float *d = bw__f32_copy(x, t, bw__const_at(t, diff_dst, i * nd), nd);
+        st = bw__conv_backward_data(c->in_f32, x, result, d, w);
+        bw__from_f32(x, t, bw__at(t, diff_src, i * ns), result, ns);
+        bw__exec_release(x, inner);
+    }
     bw__exec_release(x, mark);
     return st;
 }
@@ -237,11 +263,20 @@ static bw_status backward_data_in_f32(bw_conv *c, bw_exec *x, void *diff_src, co
 static bw_status backward_weights_in_f32(bw_conv *c, bw_exec *x, float *diff_weights, const void *src,
                                          const void *diff_dst)
 {
-    const bw_conv_shape *s = &c->shape;
+    bw_status st = BW_OK;
+    const bw_type t = c->shape.type;
+    const int64_t ns = src_count(&c->in_f32->shape), nd = dst_count(&c->in_f32->shape),
+                  nw = weights_count(&c->shape);
     size_t mark = bw__exec_mark(x);
-    bw_status st =
-        bw__conv_backward_weights(c->in_f32, x, diff_weights, bw__f32_copy(x, s->type, src, src_count(s)),
-                                  bw__f32_copy(x, s->type, diff_dst, dst_count(s)));
+    float *part = bw__exec_take_f32(x, nw);
+    for (int64_t i = 0; i < c->shape.n / c->in_f32->shape.n && st == BW_OK; i++) {
+        size_t inner = bw__exec_mark(x);
+        const float *s = bw__f32_copy(x, t, bw__const_at(t, src, i * ns), ns);
+        const float *d = bw__f32_copy(x, t, bw__const_at(t, diff_dst, i * nd), nd);
+        st = bw__conv_backward_weights(c->in_f32, x, i ? part : diff_weights, s, d);
+        if (i) bw__add(x, BW_F32, diff_weights, diff_weights, part, nw);
+        bw__exec_release(x, inner);
+    }
     bw__exec_release(x, mark);
     return st;
 }

@@ -74,14 +74,4 @@ extern const bw_loops bw__loops_plain, bw__loops_avx2, bw__loops_avx512;
 const bw_loops *bw__loops_for(bw_isa isa);
 /* The ones to use (bw__isa()). */
 const bw_loops *bw__loops(void);
-
-/* Address of element i. */
-static inline void *bw__at(bw_type type, void *p, int64_t i)
-{
-    return (char *)p + i * (int64_t)bw__type_size(type);
-}
-static inline const void *bw__const_at(bw_type type, const void *p, int64_t i)
-{
-    return (const char *)p + i * (int64_t)bw__type_size(type);
-}
 #endif

@@ -14,4 +14,14 @@ static inline size_t bw__type_size(bw_type type)
 {
     return type == BW_BF16 ? sizeof(uint16_t) : sizeof(float);
 }
+
+/* Address of element i. */
+static inline void *bw__at(bw_type type, void *p, int64_t i)
+{
+    return (char *)p + i * (int64_t)bw__type_size(type);
+}
+static inline const void *bw__const_at(bw_type type, const void *p, int64_t i)
+{
+    return (const char *)p + i * (int64_t)bw__type_size(type);
+}
 #endif

@@ -224,6 +224,52 @@ static void imitated_convolution_is_the_plain_twin_rounded(void **state)
     bw__exec_destroy(&x);
 }
 
+/* More than is copied at once: 8 MB of f32 an image. Integers, so that sums are exact in any order. */
+static void imitation_of_many_images_goes_through_them_in_parts(void **state)
+{
+    (void)state;
+    enum { IMAGES = 10, S = 62, IC = 16, OC = 512, W = OC * IC };
+    const int64_t ns = IMAGES * S * S * IC, nd = (int64_t)IMAGES * S * S * OC;
+    bw_conv_shape s = { .n = IMAGES, .h = S, .w = S, .ic = IC, .oc = OC, .kernel = 1, .stride = 1 };
+    float *src = malloc((size_t)ns * 4), *dst = malloc((size_t)nd * 4), *back = malloc((size_t)ns * 4);
+    uint16_t *src16 = malloc((size_t)ns * 2), *dst16 = malloc((size_t)nd * 2),
+             *back16 = malloc((size_t)ns * 2);
+    double *unused = malloc((size_t)nd * 8);
+    static float w[W], dw[2][W];
+    bw_exec x;
+    bw_conv *f32 = NULL, *bf16 = NULL;
+    const unsigned all = BW_PASS_FORWARD | BW_PASS_BACKWARD_DATA | BW_PASS_BACKWARD_WEIGHTS;
+    assert_true(src && dst && back && src16 && dst16 && back16 && unused);
+    CHECK_OK(bw__exec_create(&x, 2));
+    CHECK_OK(bw__arena_create(&x.arena, (size_t)256 << 20));
+    CHECK_OK(bw__conv_create(&f32, &x, &s, all));
+    s.type = BW_BF16;
+    assert_int_equal(setenv(BW_BF16_VARIABLE, "emulate", 1), 0);
+    CHECK_OK(bw__conv_create(&bf16, &x, &s, all));
+    fill_integers(src, unused, ns, 1);
+    fill_integers(w, unused, W, 2);
+    bw__from_f32(&x, BW_BF16, src16, src, ns);
+
+    CHECK_OK(bw__conv_forward(f32, &x, dst, src, w));
+    x.arena.peak = 0;
+    CHECK_OK(bw__conv_forward(bf16, &x, dst16, src16, w));
+    assert_in_range(x.arena.peak, (size_t)8 << 20, (size_t)48 << 20);
+    check_rounded(&x, dst16, dst, nd, 0);
+    fill_integers(dst, unused, nd, 3);
+    bw__from_f32(&x, BW_BF16, dst16, dst, nd);
+    CHECK_OK(bw__conv_backward_data(f32, &x, back, dst, w));
+    CHECK_OK(bw__conv_backward_data(bf16, &x, back16, dst16, w));
+    check_rounded(&x, back16, back, ns, 0);
+    CHECK_OK(bw__conv_backward_weights(f32, &x, dw[0], src, dst));
+    CHECK_OK(bw__conv_backward_weights(bf16, &x, dw[1], src16, dst16));
+    assert_memory_equal(dw[0], dw[1], sizeof dw[0]);
+    bw__conv_free(f32);
+    bw__conv_free(bf16);
+    assert_int_equal(unsetenv(BW_BF16_VARIABLE), 0);
+    bw__exec_destroy(&x);
+    free(src), free(dst), free(back), free(src16), free(dst16), free(back16), free(unused);
+}
+
 static void imitated_product_reads_rows_that_are_apart(void **state)
 {
     (void)state;
@@ -262,6 +308,7 @@ int main(void)
         cmocka_unit_test(sums_masks_and_largest_values_are_exact_or_rounded_once),
         cmocka_unit_test(noise_is_that_of_f32_rounded),
         cmocka_unit_test(imitated_convolution_is_the_plain_twin_rounded),
+        cmocka_unit_test(imitation_of_many_images_goes_through_them_in_parts),
         cmocka_unit_test(imitated_product_reads_rows_that_are_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
