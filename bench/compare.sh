@@ -117,13 +117,17 @@ PYTHON
 record '{"record": "check"}' "$python" bench/pytorch/check.py --threads "$threads"
 ! grep -q '"failed"' "$results" || exit 1
 record '{"record": "machine"}' "$python" bench/machine.py "$blockwise" "${command_line% }"
-record '{"record": "matmul"}' "$blockwise" bench matmul --json --quiet --set threads="$threads"
 
 usable=()
 for type in $types; do
     ours resnet18:32:4:simultaneous "$type" 1 0 --set model.width=8 --set 'projector.widths=[16]'
+    if [ "$type" = bf16 ] && ! grep -qwE 'avx512_bf16|amx_bf16' /proc/cpuinfo; then
+        call=(bash -c 'echo "this processor has no bf16 instructions (avx512_bf16, amx_bf16)" >&2; exit 1')
+    fi
     if "${call[@]}" >/dev/null 2>"$work/stderr"; then
         usable+=("$type")
+        record "{\"record\": \"matmul\", \"dtype\": \"$type\"}" \
+            "$blockwise" bench matmul --json --quiet --set threads="$threads" --set dtype="$type"
     else
         record "{\"record\": \"skipped\", \"what\": \"$type\"}" "${call[@]}"
     fi

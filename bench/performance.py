@@ -69,8 +69,8 @@ class Records:
     def cases(self):
         return list(dict.fromkeys((r["case"], r["dtype"]) for r in self.rows if r["record"] == "step"))
 
-    def peak(self):
-        found = self.one("matmul")
+    def peak(self, dtype):
+        found = self.one("matmul", dtype=dtype)
         return max(r["gflops"] for r in found["results"]) if found else None
 
 
@@ -119,14 +119,14 @@ def machine_part(records):
             )
         )
     rows.append(("environment", ", ".join(f"{k}={v}" for k, v in sorted(m["limits"].items())) + ", OPENBLAS_* unset"))
-    peak = records.peak()
-    if peak:
-        rows.append(("`bench matmul`", f"at most {peak:.0f} GFLOP/s (f32), what shares below refer to"))
+    peaks = [f"{peak:.0f} GFLOP/s {dtype}" for dtype in ("f32", "bf16") if (peak := records.peak(dtype))]
+    if peaks:
+        rows.append(("`bench matmul`", f"at most {', '.join(peaks)}: what shares below refer to"))
     return "## Machine\n\n" + table(("", ""), rows)
 
 
 def speed_part(records):
-    peak, rows = records.peak(), []
+    rows = []
     for case, dtype in records.cases():
         mine = records.steps(case, dtype, "blockwise")
         name, theirs = better(records, case, dtype)
@@ -135,7 +135,8 @@ def speed_part(records):
         batch = int(case.split(":")[2])
         ratios = by_round(theirs, mine)
         gflops = statistics.median(r["gflops"] for r in records.of("step", case=case, dtype=dtype, who="blockwise"))
-        share = f" ({gflops / peak:.0%})" if peak and dtype == "f32" else ""
+        peak = records.peak(dtype)
+        share = f" ({gflops / peak:.0%})" if peak else ""
         least, aim = SPEED.get((case, dtype), (None, None))
         bound = "-"
         if least:
@@ -292,12 +293,12 @@ def memory_part(records):
 
 
 def profile_part(records):
-    parts, peak = [], records.peak()
+    parts = []
     for r in records.of("profile"):
-        rows = []
+        rows, peak = [], records.peak(r["dtype"])
         for p in r["profile"]:
             gflops = p["gflops"]
-            share = f" ({gflops / peak:.0%})" if gflops and peak and r["dtype"] == "f32" else ""
+            share = f" ({gflops / peak:.0%})" if gflops and peak else ""
             rows.append(
                 (
                     p["operation"],
@@ -319,12 +320,12 @@ def profile_part(records):
 
 
 def matmul_part(records):
-    found = records.one("matmul")
+    found = [{**row, "dtype": r["dtype"]} for r in records.of("matmul") for row in r["results"]]
     if not found:
         return ""
-    rows = [(r["m"], r["n"], r["k"], f"{r['gflops']:.0f}") for r in found["results"]]
+    rows = [(r["m"], r["n"], r["k"], r["dtype"], f"{r['gflops']:.0f}") for r in found]
     text = "## Matrix products\n\n`bench matmul`, best of its repetitions:\n\n"
-    return text + table(("m", "n", "k", "GFLOP/s"), rows, right=range(4))
+    return text + table(("m", "n", "k", "type", "GFLOP/s"), rows, right=(0, 1, 2, 4))
 
 
 def failures_part(records):

@@ -48,9 +48,11 @@ BW_API int64_t bw_trainer_flops(const bw_trainer *trainer);
 BW_API int64_t bw_trainer_arena_bytes(const bw_trainer *trainer);
 
 /** Times the matrix product [m, k] x [k, n] of the compute library: the best rate of `repeats` runs, GFLOP/s.
- */
+ *  @param dtype of both factors; anything but BW_DTYPE_BF16 is f32
+ *  @return BW_OK; BW_EINVAL; BW_EKERNEL (no bf16 on this processor); BW_ENOMEM */
 BW_API BW_MUST_CHECK
-bw_status bw_bench_matmul(double *gflops, int64_t m, int64_t n, int64_t k, int repeats, int threads);
+bw_status bw_bench_matmul(double *gflops, bw_dtype dtype, int64_t m, int64_t n, int64_t k, int repeats,
+                          int threads);
 
 /** Makes dtype auto bf16 where this processor has arithmetic for it, and f32 elsewhere. bw_trainer_create()
  * and bw_pretrain() begin with it.

@@ -2,6 +2,7 @@
 #include "cli/bench.h"
 #include "cli/progress.h"
 #include "cli/results.h"
+#include "cli/settings.h"
 
 /* Squares, and the 1x1 convolutions of ResNet-50 at 224 px as products: pixels x channels x channels. */
 static const struct {
@@ -13,7 +14,7 @@ enum { N_SHAPES = sizeof SHAPES / sizeof SHAPES[0] };
 static bw_status print_results(const double *gflops, const bw_config *c, bool as_json)
 {
     if (!as_json) {
-        printf("%8s %8s %8s  GFLOP/s (%d threads, f32)\n", "m", "n", "k", c->threads);
+        printf("%8s %8s %8s  GFLOP/s (%d threads, %s)\n", "m", "n", "k", c->threads, cli_setting(c, "dtype"));
         for (int i = 0; i < N_SHAPES; i++)
             printf("%8lld %8lld %8lld  %7.1f\n", (long long)SHAPES[i].m, (long long)SHAPES[i].n,
                    (long long)SHAPES[i].k, gflops[i]);
@@ -25,7 +26,7 @@ static bw_status print_results(const double *gflops, const bw_config *c, bool as
         (void)json_object_set_new(entry, "m", json_integer(SHAPES[i].m));
         (void)json_object_set_new(entry, "n", json_integer(SHAPES[i].n));
         (void)json_object_set_new(entry, "k", json_integer(SHAPES[i].k));
-        (void)json_object_set_new(entry, "dtype", json_string("f32"));
+        (void)json_object_set_new(entry, "dtype", json_string(cli_setting(c, "dtype")));
         (void)json_object_set_new(entry, "threads", json_integer(c->threads));
         (void)json_object_set_new(entry, "gflops", bw__json_real(gflops[i]));
         (void)json_array_append_new(array, entry);
@@ -42,7 +43,8 @@ static int run_bench_matmul(const cli_options *o)
 
     BW_TRY(cli_bench_settings(&config, o));
     for (int i = 0; i < N_SHAPES; i++) {
-        BW_TRY(bw_bench_matmul(&gflops[i], SHAPES[i].m, SHAPES[i].n, SHAPES[i].k, repeats, config.threads));
+        BW_TRY(bw_bench_matmul(&gflops[i], config.dtype, SHAPES[i].m, SHAPES[i].n, SHAPES[i].k, repeats,
+                               config.threads));
         if (cli_progress_callback(NULL, "bench matmul", (double)(i + 1) / N_SHAPES)) {
             st = bw_fail(BW_EINTERRUPTED, "stopped by a signal");
             goto out;

@@ -73,7 +73,8 @@ static bw_status work_out(planned *p, const bw_config *config, const cli_options
     p->gflops = o->gflops;
     p->measured = o->gflops <= 0.0;
     if (p->measured)
-        BW_TRY(bw_bench_matmul(&p->gflops, PRODUCT, PRODUCT, PRODUCT, PRODUCT_REPEATS, config->threads));
+        BW_TRY(bw_bench_matmul(&p->gflops, config->dtype, PRODUCT, PRODUCT, PRODUCT, PRODUCT_REPEATS,
+                               config->threads));
     p->step_s = bw_plan_step_s(&p->plan, p->gflops);
     p->steps = bw__schedule_total_steps(config, p->images / p->batch);
     p->hours = p->step_s * (double)p->steps / 3600.0;

@@ -4,18 +4,22 @@
 #include "nn/matmul.h"
 #include <stdio.h>
 
-bw_status bw_bench_matmul(double *gflops, int64_t m, int64_t n, int64_t k, int repeats, int threads)
+bw_status bw_bench_matmul(double *gflops, bw_dtype dtype, int64_t m, int64_t n, int64_t k, int repeats,
+                          int threads)
 {
     bw_status st = BW_OK;
     bw_exec x = { 0 };
     bw_matmul *mm = NULL;
-    float *a = NULL, *b = NULL, *c = NULL;
+    const bw_matmul_shape shape = {
+        .m = m, .n = n, .k = k, .type = dtype == BW_DTYPE_BF16 ? BW_BF16 : BW_F32
+    };
+    float *a = NULL, *b = NULL, *c = NULL; /* zeros of either type */
     double best = 0.0;
     *gflops = 0.0;
     if (m < 1 || n < 1 || k < 1 || repeats < 1 || threads < 1)
         return bw_fail(BW_EINVAL, "sizes, repeats and threads must be at least 1");
     BW_TRY(bw__exec_create(&x, threads));
-    BW_TRY(bw__matmul_create(&mm, &x, &(bw_matmul_shape){ .m = m, .n = n, .k = k }));
+    BW_TRY(bw__matmul_create(&mm, &x, &shape));
     /* A dry run gives the size of the scratch. */
     BW_TRY(bw__matmul_run(mm, &x, NULL, NULL, NULL));
     BW_TRY(bw__arena_create(&x.arena, x.arena.peak + 1));
