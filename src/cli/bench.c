@@ -16,6 +16,19 @@ double cli_median(double *seconds, int n)
     return n % 2 == 1 ? seconds[n / 2] : 0.5 * (seconds[n / 2 - 1] + seconds[n / 2]);
 }
 
+bw_status cli_bench_loader_create(bw_loader **out, const bw_dataset *dataset, const bw_config *config)
+{
+    const bw_loader_config loading = { .mode = BW_LOADER_VIEWS,
+                                       .image_size = config->data.image_size,
+                                       .augment = &config->augment,
+                                       .batch = config->train.batch,
+                                       .images = config->data.images,
+                                       .seed = config->seed,
+                                       .threads = config->data.threads,
+                                       .max_bad = config->data.max_bad };
+    return bw__loader_create(out, dataset, &loading);
+}
+
 bw_status cli_bench_settings(bw_config *config, const cli_options *options)
 {
     bw_status st = cli_settings_load(config, options, NULL);

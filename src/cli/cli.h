@@ -45,6 +45,7 @@ typedef enum cli_key {
     CLI_STEPS,
     CLI_WARMUP,
     CLI_PROFILE,
+    CLI_STEP_DATA,
     CLI_PLAN_DATA,
     CLI_PLAN_IMAGES,
     CLI_NODES,

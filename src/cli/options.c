@@ -59,6 +59,9 @@ static const option_text TABLE[] = {
       "Format to write; onnx is not supported by this version (default: safetensors)" },
     { CLI_EXPORT_OUT, "out", "FILE", "File to write (required)" },
     { CLI_BENCH_DATA, "data", "PATH", "Images to read (default: synthetic images)" },
+    { CLI_STEP_DATA, "data", "PATH",
+      "Images for a second measurement, in turn with the first: steps while the loader makes the next batch "
+      "(default: none)" },
     { CLI_STEPS, "steps", "N", "Repetitions to measure (default: 10)" },
     { CLI_WARMUP, "warmup", "N", "Repetitions before measuring (default: 2)" },
     { CLI_PROFILE, "profile", NULL, "Also where the time goes, by kind of operation (default: no)" },
@@ -217,6 +220,7 @@ static const char **text_field(cli_options *o, cli_key key)
     case CLI_DATA:
     case CLI_SPLIT_DATA:
     case CLI_BENCH_DATA:
+    case CLI_STEP_DATA:
     case CLI_PLAN_DATA:
         return &o->data;
     case CLI_TRAIN_ALIAS:

@@ -5,7 +5,6 @@
 #include "cli/bench.h"
 #include "cli/progress.h"
 #include "cli/results.h"
-#include "data/loader.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -93,15 +92,7 @@ static int run_bench_loader(const cli_options *o)
     BW_TRY(bw_dataset_open(&dataset, o->data ? o->data : synthetic, BW_SPLIT_TRAIN,
                            o->data ? o->format : "idx"));
     BW_TRY(BW_ALLOC(&seconds, steps));
-    bw_loader_config loading = { .mode = BW_LOADER_VIEWS,
-                                 .image_size = c.data.image_size,
-                                 .augment = &c.augment,
-                                 .batch = c.train.batch,
-                                 .images = c.data.images,
-                                 .seed = c.seed,
-                                 .threads = c.data.threads,
-                                 .max_bad = c.data.max_bad };
-    BW_TRY(bw__loader_create(&loader, dataset, &loading));
+    BW_TRY(cli_bench_loader_create(&loader, dataset, &c));
     BW_TRY(time_batches(seconds, loader, warmup, steps));
     cli_progress_end();
     /* Batches are made ahead: only the sum of many waits is a rate. */

@@ -1,4 +1,4 @@
-/* `blockwise bench step`: time of one training step on synthetic images. */
+/* `blockwise bench step`: time of one training step on synthetic images, and of one with the loader on. */
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/rng.h"
@@ -15,11 +15,26 @@ typedef struct result {
     double *seconds; /* [steps] */
     int steps;
     double sum_s;
+    double *loader_seconds; /* [steps], or NULL: with images from the loader, which makes the next batch */
     bool profiled;
     bw_profile profile; /* of the same steps */
 } result;
 
-static bw_status time_steps(result *r, bw_trainer *trainer, const float *views, int warmup)
+/* One step on the next batch of `loader`, the wait for it included. */
+static bw_status time_loader_step(double *seconds, bw_trainer *trainer, bw_loader *loader)
+{
+    const bw_batch *batch = NULL;
+    bw_step step;
+    double start = bw__now_s();
+    bw_status st = bw__loader_next(loader, &batch);
+    if (st == BW_OK) st = bw_trainer_step(trainer, &step, batch->images);
+    *seconds = bw__now_s() - start;
+    return st;
+}
+
+/* `loader` may be NULL. With one, steps on its images and on `views` take turns, so that both meet the same
+ * machine. */
+static bw_status time_steps(result *r, bw_loader *loader, bw_trainer *trainer, const float *views, int warmup)
 {
     bw_step step;
     for (int i = -warmup; i < r->steps; i++) {
@@ -31,6 +46,11 @@ static bw_status time_steps(result *r, bw_trainer *trainer, const float *views, 
         if (i >= 0) {
             r->seconds[i] = s;
             r->sum_s += s;
+        }
+        if (loader) {
+            st = time_loader_step(&s, trainer, loader);
+            if (st != BW_OK) return st;
+            if (i >= 0) r->loader_seconds[i] = s;
         }
         if (cli_progress_callback(NULL, "bench step", (double)(i + warmup + 1) / (double)(warmup + r->steps)))
             return bw_fail(BW_EINTERRUPTED, "stopped by a signal");
@@ -99,12 +119,16 @@ static bw_status print_result(const bw_config *c, const result *r, int64_t flops
     double step_s = cli_median(r->seconds, r->steps);
     double rate = (double)c->train.batch / step_s, gflops = (double)flops / step_s * 1e-9;
     double peak_mb = (double)bw__peak_rss_bytes() / 1e6;
+    double loader_s = r->loader_seconds ? cli_median(r->loader_seconds, r->steps) : 0.0;
     if (!as_json) {
         printf("%s %s, %lld px, batch %lld, %s, %d threads\n", cli_setting(c, "train.order"),
                cli_setting(c, "model.arch"), (long long)c->data.image_size, (long long)c->train.batch,
                cli_setting(c, "dtype"), c->threads);
         printf("step %.4f s (median), %.2f samples/s, %.1f GFLOP/s, peak memory %.0f MB\n", step_s, rate,
                gflops, peak_mb);
+        if (r->loader_seconds)
+            printf("with the loader on: step %.4f s (median), %.2f samples/s, %.1f %% of that speed\n",
+                   loader_s, (double)c->train.batch / loader_s, 1e2 * step_s / loader_s);
         if (r->profiled) print_profile(r);
         return BW_OK;
     }
@@ -119,6 +143,11 @@ static bw_status print_result(const bw_config *c, const result *r, int64_t flops
     (void)json_object_set_new(object, "samples_per_s", bw__json_real(rate));
     (void)json_object_set_new(object, "gflops", bw__json_real(gflops));
     (void)json_object_set_new(object, "peak_rss_mb", bw__json_real(peak_mb));
+    if (r->loader_seconds) {
+        (void)json_object_set_new(object, "loader_samples_per_s",
+                                  bw__json_real((double)c->train.batch / loader_s));
+        (void)json_object_set_new(object, "loader_speed_share", bw__json_real(step_s / loader_s));
+    }
     if (r->profiled) (void)json_object_set_new(object, "profile", json_profile(r));
     return cli_print_json(object);
 }
@@ -129,11 +158,15 @@ static int run_bench_step(const cli_options *o)
     bw_config config;
     bw_network *network = NULL;
     bw_trainer *trainer = NULL;
+    bw_dataset *dataset = NULL;
+    bw_loader *loader = NULL;
     float *views = NULL;
     result r = { .steps = o->steps > 0 ? o->steps : CLI_BENCH_STEPS, .profiled = o->profile };
     int warmup = o->warmup >= 0 ? o->warmup : CLI_BENCH_WARMUP;
 
+    if (o->data && o->profile) cli_usage_error("--profile and --data cannot be given together");
     BW_TRY(cli_bench_settings(&config, o));
+    if (o->data) BW_TRY(bw_dataset_open(&dataset, o->data, BW_SPLIT_TRAIN, o->format));
     bw__environment_say(&config);
     BW_TRY(bw_plan_check(&config));
     int64_t floats = BW_VIEWS * config.train.batch * config.data.image_size * config.data.image_size * 3;
@@ -143,10 +176,17 @@ static int run_bench_step(const cli_options *o)
     bw__rng_normal_f32(&rng, views, floats);
     BW_TRY(bw_network_create(&network, &config));
     BW_TRY(bw_trainer_create(&trainer, network, 1000));
-    BW_TRY(time_steps(&r, trainer, views, warmup));
+    if (dataset) {
+        BW_TRY(BW_ALLOC(&r.loader_seconds, r.steps));
+        BW_TRY(cli_bench_loader_create(&loader, dataset, &config));
+    }
+    BW_TRY(time_steps(&r, loader, trainer, views, warmup));
     cli_progress_end();
     BW_TRY(print_result(&config, &r, bw_trainer_flops(trainer), o->json));
 out:
+    bw__loader_free(loader);
+    bw_dataset_free(dataset);
+    bw__free(r.loader_seconds);
     bw_trainer_free(trainer);
     bw_network_free(network);
     bw__free(views);
@@ -160,6 +200,7 @@ const cli_verb cli_bench_step = { .name = "bench step",
                                   .notes = "Takes every setting of 'pretrain'. Without a recipe or a setting "
                                            "that says otherwise train.batch is 8.",
                                   .options = { CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_STEPS, CLI_WARMUP,
-                                               CLI_PROFILE, CLI_JSON, CLI_QUIET, CLI_VERBOSE, CLI_END },
+                                               CLI_STEP_DATA, CLI_DATA_FORMAT, CLI_PROFILE, CLI_JSON,
+                                               CLI_QUIET, CLI_VERBOSE, CLI_END },
                                   .interruptible = true,
                                   .run = run_bench_step };

@@ -68,6 +68,9 @@ says '^simultaneous resnet18, 16 px, batch 16, f32, 1 threads'
 expect 0 "" bench step "${tiny[@]}" --steps 2 --warmup 1 --quiet --profile
 says '^convolution 3x3 +backward weights +[0-9.]+ +[0-9.]+% +[0-9.]+ +17$'
 says '^everything else +[0-9.]+ +[0-9.]+% +- +0$'
+expect 0 "" bench step "${tiny[@]}" --steps 2 --warmup 1 --quiet --data "$data"
+says '^with the loader on: step [0-9.]+ s .median., [0-9.]+ samples/s, [0-9.]+ % of that speed$'
+expect 2 'cannot be given together' bench step "${tiny[@]}" --data "$data" --profile
 expect 0 "" bench loader "${tiny[@]}" --steps 2 --quiet
 says 'idx, 32 images, 16 px, batch 16'
 expect 0 "" bench matmul --steps 1 --set threads=2 --quiet
