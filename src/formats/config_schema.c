@@ -252,7 +252,7 @@ static const bw_key KEYS[] = {
       AT(train.recompute),
       .type = BW_KEY_BOOL,
       .default_text = "false",
-      .help = "save only the inputs of residual units and compute the rest again: less memory, the same "
+      .help = "save only every second unit's output and compute the rest again: less memory, the same "
               "bits, more time" },
 
     { .name = "optimizer.name",

@@ -40,8 +40,6 @@ bw_status bw__block_forward(bw_block *b, const bw_run *run, void *out, float **z
 {
     bw_status st = BW_OK;
     bool noisy = b->noise.kind != BW_NOISE_NONE;
-    /* The gradient outlives everything that is saved, so its room lies below. */
-    b->diff = bw__exec_take(run->x, b->trunk.max_count);
     BW_TRY(bw__trunk_forward(&b->trunk, run, noisy ? NULL : out, in));
     if (noisy) bw__noise_forward(&b->noise, run->x, out, b->trunk.unit_out[b->spec->n_units - 1]);
     b->head_mark = bw__exec_mark(run->x);
@@ -58,16 +56,22 @@ bw_status bw__block_backward(bw_block *b, const bw_run *run, const float *diff_z
                              const void *out)
 {
     bw_status st = BW_OK;
-    float *diff_h = bw__exec_take_f32(run->x, b->n * b->spec->head_dim);
+    bw_exec *x = run->x;
+    /* The gradient of the output outlives everything that is saved, so it lies on the other side. */
+    bw_side other = x->side == BW_LOW ? BW_HIGH : BW_LOW;
+    size_t mark = bw__arena_mark(&x->arena, other);
+    void *diff = bw__arena_take(&x->arena, other, (size_t)b->trunk.max_count * bw__type_size(x->type));
+    float *diff_h = bw__exec_take_f32(x, b->n * b->spec->head_dim);
     BW_TRY(bw__projector_backward(&b->projector, run, diff_h, diff_z, b->h));
-    double begin = bw__profile_begin(run->x);
-    BW_TRY(bw__head_backward(&b->head, run, b->diff, diff_h, out));
-    bw__profile_end(run->x, begin, "head", "backward",
+    double begin = bw__profile_begin(x);
+    BW_TRY(bw__head_backward(&b->head, run, diff, diff_h, out));
+    bw__profile_end(x, begin, "head", "backward",
                     bw__head_flops(&b->head, true) - bw__head_flops(&b->head, false));
-    bw__exec_release(run->x, b->head_mark);
+    bw__exec_release(x, b->head_mark);
     if (b->noise.kind != BW_NOISE_NONE)
-        bw__noise_backward(&b->noise, run->x, b->diff, b->trunk.unit_out[b->spec->n_units - 1]);
-    BW_TRY(bw__trunk_backward(&b->trunk, run, b->diff, in));
+        bw__noise_backward(&b->noise, x, diff, b->trunk.unit_out[b->spec->n_units - 1]);
+    BW_TRY(bw__trunk_backward(&b->trunk, run, diff, in));
 out:
+    bw__arena_release(&x->arena, other, mark);
     return st;
 }

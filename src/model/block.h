@@ -18,9 +18,7 @@ typedef struct bw_block {
     bw_projector projector;
     bw_noise noise; /* kind, sigma and shape; eps is set by whoever trains */
     int64_t out_count;
-    /* Of the running step, in the arena: gradient of the output, pooled features. */
-    void *diff;
-    float *h;
+    float *h; /* pooled features of the running step, in the arena */
     size_t head_mark;
 } bw_block;
 

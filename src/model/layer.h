@@ -10,7 +10,8 @@ typedef struct bw_run {
     const bw_params *params;
     float *grads;   /* [params->trained], same offsets as values; NULL without backward */
     bool training;  /* batch statistics and saved activations, against running statistics and none */
-    bool recompute; /* in training: units save only their inputs */
+    bool recompute; /* in training: units save nothing, and are run again */
+    bool again; /* a forward pass that repeats one of this step: the coefficients of batch norm are known */
 } bw_run;
 
 static inline float *bw__run_value(const bw_run *run, int item)
@@ -32,6 +33,7 @@ static inline bw_bn_params bw__run_bn(const bw_run *run, int item)
 /* Coefficients of the batch norm behind a layer, from y in training or from the running statistics. */
 static inline void bw__run_bn_prepare(const bw_run *run, bw_bn *bn, const void *y, int item)
 {
+    if (run->again) return;
     bw_bn_params p = bw__run_bn(run, item);
     if (run->training)
         bw__bn_statistics(bn, run->x, y, &p);

@@ -138,30 +138,67 @@ static bw_status stem_backward(bw_trunk *t, const bw_run *run, const stem_state 
     return st;
 }
 
-/* Training: every unit's output stays taken, the last one's only where the caller has no place for it. With
- * recompute the stem's output lies above the first unit's, so that it can be released when that is known. */
+static bool keeps_output(const bw_trunk *t, const bw_run *run, int unit)
+{
+    int below = t->spec->n_units - 1 - unit;
+    return !run->recompute || below == 0 || below % 2 == 1;
+}
+
+static const void *unit_in(const bw_trunk *t, int unit, const void *in)
+{
+    return unit > 0 ? t->unit_out[unit - 1] : t->spec->has_stem ? t->stem_out : in;
+}
+
+/* What unit `end` needs and the saved tensors do not have with recompute: the stem's output for the first,
+ * the output of a unit before it that is not kept. All of it is taken. */
+static bw_status forward_to(bw_trunk *t, const bw_run *run, int end, const void *in)
+{
+    bw_status st = BW_OK;
+    bw_exec *x = run->x;
+    int first = end > 0 && !keeps_output(t, run, end - 1) ? end - 1 : end;
+    if (first == 0 && t->spec->has_stem) {
+        t->stem_out = bw__exec_take(x, t->unit[0].in_count);
+        BW_TRY(stem_forward(t, run, t->stem_out, in));
+    }
+    if (first == end) goto out;
+    t->unit_mark[first] = bw__exec_mark(x);
+    t->unit_out[first] = bw__exec_take(x, t->unit[first].out_count);
+    BW_TRY(bw__unit_forward(&t->unit[first], run, t->unit_out[first], unit_in(t, first, in)));
+out:
+    return st;
+}
+
+static bw_status forward_recompute(bw_trunk *t, const bw_run *run, void *out, const void *in)
+{
+    bw_status st = BW_OK;
+    bw_exec *x = run->x;
+    int last = t->spec->n_units - 1;
+    for (int i = 0; i <= last; i++) {
+        if (!keeps_output(t, run, i)) continue;
+        t->unit_mark[i] = bw__exec_mark(x);
+        t->unit_out[i] = i == last && out ? out : bw__exec_take(x, t->unit[i].out_count);
+        size_t saved = bw__exec_mark(x);
+        BW_TRY(forward_to(t, run, i, in));
+        BW_TRY(bw__unit_forward(&t->unit[i], run, t->unit_out[i], unit_in(t, i, in)));
+        bw__exec_release(x, saved);
+    }
+out:
+    return st;
+}
+
 static bw_status forward_training(bw_trunk *t, const bw_run *run, void *out, const void *in)
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;
     int last = t->spec->n_units - 1;
-    if (t->spec->has_stem && !run->recompute) {
+    if (t->spec->has_stem) {
         t->stem_out = bw__exec_take(x, t->unit[0].in_count);
         BW_TRY(stem_forward(t, run, t->stem_out, in));
-        in = t->stem_out;
     }
     for (int i = 0; i <= last; i++) {
         t->unit_mark[i] = bw__exec_mark(x);
         t->unit_out[i] = i == last && out ? out : bw__exec_take(x, t->unit[i].out_count);
-        size_t saved = bw__exec_mark(x);
-        if (i == 0 && t->spec->has_stem && run->recompute) {
-            t->stem_out = bw__exec_take(x, t->unit[0].in_count);
-            BW_TRY(stem_forward(t, run, t->stem_out, in));
-            in = t->stem_out;
-        }
-        BW_TRY(bw__unit_forward(&t->unit[i], run, t->unit_out[i], in));
-        if (run->recompute) bw__exec_release(x, saved);
-        in = t->unit_out[i];
+        BW_TRY(bw__unit_forward(&t->unit[i], run, t->unit_out[i], unit_in(t, i, in)));
     }
 out:
     return st;
@@ -191,43 +228,32 @@ out:
 
 bw_status bw__trunk_forward(bw_trunk *t, const bw_run *run, void *out, const void *in)
 {
-    return run->training ? forward_training(t, run, out, in) : forward_evaluation(t, run, out, in);
-}
-
-/* The first unit and the stem below it. Without recompute the stem is computed again when the unit's tensors
- * are gone; with it, before the unit, which needs the stem's output. */
-static bw_status backward_to_stem(bw_trunk *t, const bw_run *run, void *diff, const void *in)
-{
-    bw_status st = BW_OK;
-    bw_exec *x = run->x;
-    stem_state state;
-    if (!run->recompute) {
-        BW_TRY(bw__unit_backward(&t->unit[0], run, diff, t->stem_out, true));
-        bw__exec_release(x, t->unit_mark[0]);
-        BW_TRY(stem_again(t, run, &state, t->stem_out, in));
-    } else {
-        t->stem_out = bw__exec_take(x, t->unit[0].in_count);
-        BW_TRY(stem_again(t, run, &state, t->stem_out, in));
-        BW_TRY(bw__unit_backward(&t->unit[0], run, diff, t->stem_out, true));
-    }
-    BW_TRY(stem_backward(t, run, &state, diff, in));
-out:
-    return st;
+    t->mark = bw__exec_mark(run->x);
+    if (!run->training) return forward_evaluation(t, run, out, in);
+    return run->recompute ? forward_recompute(t, run, out, in) : forward_training(t, run, out, in);
 }
 
 bw_status bw__trunk_backward(bw_trunk *t, const bw_run *run, void *diff, const void *in)
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;
+    bw_run again = *run;
+    stem_state stem;
+    again.again = true;
     for (int i = t->spec->n_units - 1; i >= 0; i--) {
         bw__unit_mask(&t->unit[i], run, diff, t->unit_out[i]);
-        if (run->recompute) bw__exec_release(x, t->unit_mark[i]);
-        if (i == 0 && t->spec->has_stem)
-            BW_TRY(backward_to_stem(t, run, diff, in));
-        else
-            BW_TRY(bw__unit_backward(&t->unit[i], run, diff, i ? t->unit_out[i - 1] : in, i > 0));
-        bw__exec_release(x, t->unit_mark[i]);
+        if (run->recompute) {
+            bw__exec_release(x, t->unit_mark[i]);
+            if (keeps_output(t, run, i)) BW_TRY(forward_to(t, &again, i, in));
+        }
+        BW_TRY(bw__unit_backward(&t->unit[i], run, diff, unit_in(t, i, in), need_diff_in(t, i)));
+        if (!run->recompute) bw__exec_release(x, t->unit_mark[i]);
+    }
+    if (t->spec->has_stem) {
+        BW_TRY(stem_again(t, &again, &stem, t->stem_out, in));
+        BW_TRY(stem_backward(t, run, &stem, diff, in));
     }
 out:
+    bw__exec_release(x, t->mark);
     return st;
 }

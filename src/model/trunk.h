@@ -1,8 +1,12 @@
 /* The trunk of one block: the stem where the block is the first, and its residual units.
  *
  * Saved, from the bottom of the run's side: the stem's output; then each unit's output with what the unit
- * saves above it. With run->recompute: the units' outputs alone. Nothing inside of the stem is saved in
- * either case: its tensors are the largest of all, and computing them again costs little. */
+ * saves above it. Nothing inside of the stem is saved: its tensors are the largest of all, and computing them
+ * again costs little.
+ *
+ * With run->recompute, of the units' outputs alone the last one and every second one before it are saved. The
+ * backward pass runs the unit between two of them, or the stem and the first unit, forward again when it
+ * comes there. */
 #ifndef BW_MODEL_TRUNK_H
 #define BW_MODEL_TRUNK_H
 #include "model/unit.h"
@@ -18,7 +22,7 @@ typedef struct bw_trunk {
     int64_t max_count; /* elements of the largest tensor between two units, and so of its gradient */
     /* Of the running step, in the arena: */
     void *stem_out, *unit_out[BW_MAX_UNITS];
-    size_t unit_mark[BW_MAX_UNITS]; /* end of the arena's side before the unit took anything */
+    size_t mark, unit_mark[BW_MAX_UNITS]; /* of the arena before the trunk, each unit took anything */
 } bw_trunk;
 
 BW_MUST_CHECK

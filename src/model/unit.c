@@ -40,6 +40,8 @@ bw_status bw__unit_create(bw_unit *u, bw_exec *x, const bw_unit_spec *spec, int 
         if (i < spec->n_convs - 1 && u->y_count[i] > u->inner_count) u->inner_count = u->y_count[i];
     }
     u->out_count = u->y_count[spec->n_convs - 1];
+    u->kept = spec->n_convs;
+    if (spec->has_downsample && spec->conv[spec->n_convs - 1].kernel == 1) u->kept--;
 out:
     if (st != BW_OK) bw__unit_destroy(u);
     return st;
@@ -64,25 +66,21 @@ int64_t bw__unit_flops(const bw_unit *u, bool backward, bool need_diff_in)
     return sum + (u->downsample ? bw__conv_flops(u->downsample) * first : 0);
 }
 
-static void take_y(bw_unit *u, bw_exec *x)
-{
-    for (int i = 0; i < u->spec->n_convs; i++)
-        u->y[i] = bw__exec_take(x, u->y_count[i]);
-}
-
-/* The convolutions one after another, y[i] -> relu(bn(y[i])) -> y[i + 1]. The ReLU's output goes to `a`
- * [inner_count], or into the place of y[i] where `a` is NULL. first: coefficients of batch norm are new. */
-static bw_status run_convs(bw_unit *u, const bw_run *run, void *a, const void *in, bool first)
+/* The convolutions from `from` on, one after another: y[i - 1] -> relu(bn(y[i - 1])) -> y[i]. The ReLU's
+ * output goes to `a` [inner_count], or into the place of y[i - 1] where `a` is NULL. */
+static bw_status run_convs(bw_unit *u, const bw_run *run, void *a, const void *in, int from)
 {
     bw_status st = BW_OK;
-    const bw_unit_spec *s = u->spec;
-    const void *src = in;
-    for (int i = 0; i < s->n_convs; i++) {
-        void *relu = a ? a : u->y[i];
-        BW_TRY(bw__conv_forward(u->conv[i], run->x, u->y[i], src, bw__run_value(run, s->conv[i].weight)));
-        if (first) bw__run_bn_prepare(run, &u->bn[i], u->y[i], s->conv[i].bn);
-        if (i < s->n_convs - 1) bw__bn_relu_forward(&u->bn[i], run->x, relu, u->y[i]);
-        src = relu;
+    const bw_layer_spec *s = u->spec->conv;
+    for (int i = from; i < u->spec->n_convs; i++) {
+        const void *src = in;
+        if (i > 0) {
+            void *relu = a ? a : u->y[i - 1];
+            bw__bn_relu_forward(&u->bn[i - 1], run->x, relu, u->y[i - 1]);
+            src = relu;
+        }
+        BW_TRY(bw__conv_forward(u->conv[i], run->x, u->y[i], src, bw__run_value(run, s[i].weight)));
+        bw__run_bn_prepare(run, &u->bn[i], u->y[i], s[i].bn);
     }
 out:
     return st;
@@ -98,24 +96,24 @@ bw_status bw__unit_forward(bw_unit *u, const bw_run *run, void *out, const void 
     bw_status st = BW_OK;
     bw_exec *x = run->x;
     const bw_unit_spec *s = u->spec;
+    int last = s->n_convs - 1;
     bool save = run->training && !run->recompute;
-    const bw_bn *bn = &u->bn[s->n_convs - 1];
-    size_t all = bw__exec_mark(x);
-    take_y(u, x);
-    const void *y = u->y[s->n_convs - 1];
-    size_t saved = bw__exec_mark(x);
+    size_t mark = bw__exec_mark(x);
+    for (int i = 0; i <= last; i++) {
+        u->y[i] = bw__exec_take(x, u->y_count[i]);
+        if (save && i + 1 == u->kept) mark = bw__exec_mark(x);
+    }
     void *a = save ? bw__exec_take(x, u->inner_count) : NULL;
-    BW_TRY(run_convs(u, run, a, in, true));
+    BW_TRY(run_convs(u, run, a, in, 0));
     if (s->has_downsample) {
-        void *shortcut = bw__exec_take(x, u->out_count);
-        BW_TRY(run_downsample(u, run, shortcut, in));
-        bw__run_bn_prepare(run, &u->downsample_bn, shortcut, s->downsample.bn);
-        bw__bn_add_relu_forward(bn, x, out, y, shortcut, &u->downsample_bn);
+        BW_TRY(run_downsample(u, run, out, in));
+        bw__run_bn_prepare(run, &u->downsample_bn, out, s->downsample.bn);
+        bw__bn_add_relu_forward(&u->bn[last], x, out, u->y[last], out, &u->downsample_bn);
     } else {
-        bw__bn_add_relu_forward(bn, x, out, y, in, NULL);
+        bw__bn_add_relu_forward(&u->bn[last], x, out, u->y[last], in, NULL);
     }
 out:
-    bw__exec_release(x, save ? saved : all);
+    bw__exec_release(x, mark);
     return st;
 }
 
@@ -181,11 +179,15 @@ bw_status bw__unit_backward(bw_unit *u, const bw_run *run, void *diff, const voi
     bw_status st = BW_OK;
     bw_exec *x = run->x;
     const bw_unit_spec *s = u->spec;
+    int kept = run->recompute ? 0 : u->kept;
+    bw_run again = *run;
+    again.again = true;
     size_t mark = bw__exec_mark(x);
-    if (run->recompute) take_y(u, x);
+    for (int i = kept; i < s->n_convs; i++)
+        u->y[i] = bw__exec_take(x, u->y_count[i]);
     size_t inner = bw__exec_mark(x);
     void *t = bw__exec_take(x, u->inner_count);
-    if (run->recompute) BW_TRY(run_convs(u, run, t, in, false));
+    BW_TRY(run_convs(u, &again, t, in, kept));
     BW_TRY(convs_backward(u, run, diff, t));
     bw__exec_release(x, inner);
     BW_TRY(bw__conv_backward_weights(u->conv[0], x, bw__run_grad(run, s->conv[0].weight), in, u->y[0]));

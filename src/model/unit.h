@@ -1,11 +1,13 @@
 /* A residual unit: out = relu(bn(conv(... relu(bn(conv(in))) ...)) + shortcut(in)).
  *
- * Saved for the backward pass: the output y[i] of every convolution but the shortcut's. What batch norm and
- * ReLU make of them, and the shortcut, are computed again where they are needed. A gradient takes the place
- * of the tensor it belongs to: d y[i] that of y[i], which nothing needs any more when d y[i] is known.
+ * Saved for the backward pass: the output y[i] of every convolution, but for two that are computed again: the
+ * shortcut's, and a 1x1 convolution at the end of a unit that has one. Such a unit is the first of its stage;
+ * when its backward pass comes, the memory of the others is free. What batch norm and ReLU make of y[i] is
+ * computed again too. A gradient takes the place of the tensor it belongs to: d y[i] that of y[i], which
+ * nothing needs any more when d y[i] is known.
  *
  * With run->recompute nothing is saved: the backward pass begins with the convolutions of the forward pass
- * once more. The coefficients of batch norm are those of the first time. */
+ * once more. */
 #ifndef BW_MODEL_UNIT_H
 #define BW_MODEL_UNIT_H
 #include "model/layer.h"
@@ -18,6 +20,7 @@ typedef struct bw_unit {
     int64_t in_count, out_count; /* elements of input and output, all views */
     int64_t y_count[3];          /* of the convolutions' outputs; y_count[last] is out_count */
     int64_t inner_count;         /* the most of y_count without the last */
+    int kept;                    /* y[0] .. y[kept - 1] are saved without recompute */
     void *y[3];                  /* of the running step, in the arena */
 } bw_unit;
 

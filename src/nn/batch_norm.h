@@ -42,7 +42,8 @@ void bw__bn_use_running(bw_bn *bn, bw_exec *x, const bw_bn_params *p);
 void bw__bn_forward(const bw_bn *bn, bw_exec *x, void *dst, const void *y);
 /* dst = relu(a y + b); may be in place. */
 void bw__bn_relu_forward(const bw_bn *bn, bw_exec *x, void *dst, const void *y);
-/* dst = relu(bn(y) + s), s = shortcut, or shortcut_bn(shortcut) where that is not NULL. */
+/* dst = relu(bn(y) + s), s = shortcut, or shortcut_bn(shortcut) where that is not NULL. dst may be y or
+ * shortcut. */
 void bw__bn_add_relu_forward(const bw_bn *bn, bw_exec *x, void *dst, const void *y, const void *shortcut,
                              const bw_bn *shortcut_bn);
 

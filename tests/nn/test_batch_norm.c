@@ -184,6 +184,28 @@ static void gradient_may_take_the_place_of_the_input(void **state)
     bw__exec_destroy(&x);
 }
 
+static void output_may_take_the_place_of_the_shortcut(void **state)
+{
+    (void)state;
+    static float y[ALL], shortcut[ALL], want[ALL], got[ALL];
+    static double unused[ALL];
+    bw_exec x = exec_with_arena();
+    bw_bn bn, other;
+    fill_random(y, unused, ALL, 4);
+    fill_random(shortcut, unused, ALL, 5);
+    CHECK_OK(bw__bn_create(&bn, BW_F32, VIEWS, ROWS, C));
+    CHECK_OK(bw__bn_create(&other, BW_F32, VIEWS, ROWS, C));
+    bw__bn_statistics(&bn, &x, y, &(bw_bn_params){ 0 });
+    bw__bn_statistics(&other, &x, shortcut, &(bw_bn_params){ 0 });
+    bw__bn_add_relu_forward(&bn, &x, want, y, shortcut, &other);
+    memcpy(got, shortcut, sizeof got);
+    bw__bn_add_relu_forward(&bn, &x, got, y, got, &other);
+    assert_memory_equal(got, want, sizeof got);
+    bw__bn_destroy(&bn);
+    bw__bn_destroy(&other);
+    bw__exec_destroy(&x);
+}
+
 static void relu_backward_is_zero_where_output_was_zero(void **state)
 {
     (void)state;
@@ -303,6 +325,7 @@ int main(void)
         cmocka_unit_test(variance_survives_a_mean_of_1000_standard_deviations),
         cmocka_unit_test(gradient_equals_finite_differences),
         cmocka_unit_test(gradient_may_take_the_place_of_the_input),
+        cmocka_unit_test(output_may_take_the_place_of_the_shortcut),
         cmocka_unit_test(relu_backward_is_zero_where_output_was_zero),
         cmocka_unit_test(number_of_threads_does_not_change_a_bit),
         cmocka_unit_test(max_pool_takes_the_first_largest_and_returns_its_gradient),
