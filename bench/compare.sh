@@ -51,7 +51,8 @@ for name in $(compgen -e | grep '^OPENBLAS_' || true); do unset "$name"; done
 export OMP_NUM_THREADS=$threads
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-results=$work/results.jsonl
+results=$out.jsonl.part # stays when the run is interrupted: performance.py makes a page of it too
+: >"$results"
 
 # record META COMMAND...: one line with the fields of META and of the JSON that COMMAND prints.
 record() {
@@ -100,7 +101,7 @@ theirs() {
         --order "$order" --dtype "$2" --threads "$threads" --steps "$3" --warmup "$4" "${@:5}")
 }
 
-# best CASE TYPE: nchw or nhwc, whichever PyTorch was faster with so far.
+# best CASE TYPE: nchw or nhwc, whichever PyTorch was faster with in the first round.
 best() {
     "$python" - "$results" "$1" "$2" <<'PYTHON'
 import json, sys
@@ -108,7 +109,8 @@ import json, sys
 path, case, dtype = sys.argv[1:]
 times = {}
 for row in map(json.loads, open(path)):
-    if row["record"] == "step" and row["case"] == case and row["dtype"] == dtype and "step_s_median" in row:
+    wanted = {"record": "step", "round": 1, "case": case, "dtype": dtype}
+    if all(row.get(k) == v for k, v in wanted.items()) and "step_s_median" in row:
         times[row["who"]] = row["step_s_median"]
 print("nhwc" if times.get("pytorch-nhwc", 1e9) < times.get("pytorch-nchw", 1e9) else "nchw")
 PYTHON
@@ -226,6 +228,6 @@ for type in "${usable[@]}"; do
     fi
 done
 
-cp "$results" "$out.jsonl"
+mv "$results" "$out.jsonl"
 "$python" bench/performance.py "$out.jsonl" >"$out.md"
 echo "compare.sh: $out.md, $SECONDS s" >&2
