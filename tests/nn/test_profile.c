@@ -48,7 +48,7 @@ static void rows_beyond_the_last_are_added_to_it(void **state)
 {
     (void)state;
     enum { MORE = BW_MAX_PROFILE_ROWS + 2 };
-    static char names[MORE][8];
+    static char names[MORE][16];
     bw_exec x;
     bw_profile p = { 0 };
     CHECK_OK(bw__exec_create(&x, 1));
