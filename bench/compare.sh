@@ -190,11 +190,19 @@ run_seconds() { # CASE TYPE STEPS
         --set checkpoint.every=1000000 --set health.every=1000000 >/dev/null || return
     "$python" -c 'import sys; print(float(sys.argv[2]) - float(sys.argv[1]))' "$start" "$EPOCHREALTIME"
 }
+# The synthetic step beside it is one without a loader: in turns within one process (bench step --data) the loader
+# would use up the time of the synthetic steps as well.
 loader_on() { # CASE TYPE
-    local few many
-    few=$(run_seconds "$1" "$2" 1) && many=$(run_seconds "$1" "$2" $((2 * steps + 2))) || return
-    "$python" -c 'import json, sys; few, many, n = map(float, sys.argv[1:]); print(json.dumps({"step_s": (many - few) / n}))' \
-        "$few" "$many" $((2 * steps + 1))
+    local few many n=$((4 * steps))
+    ours "$1" "$2" $((steps + 1)) "$warmup"
+    few=$(run_seconds "$1" "$2" 1) && many=$(run_seconds "$1" "$2" $((n + 1))) || return
+    "${call[@]}" >"$work/synthetic" || return
+    "$python" - "$few" "$many" "$n" "$work/synthetic" <<'PYTHON'
+import json, sys
+
+few, many, n = map(float, sys.argv[1:4])
+print(json.dumps({"step_s": (many - few) / n, "synthetic_step_s": json.load(open(sys.argv[4]))["step_s_median"]}))
+PYTHON
 }
 
 first=$1
