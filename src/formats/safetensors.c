@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE /* madvise */
 #include "formats/safetensors.h"
 #include "base/memory.h"
 #include "formats/json.h"
@@ -46,6 +47,15 @@ void bw__st_close(bw_st_file *file)
     bw__free(file->tensors);
     if (file->map) (void)munmap(file->map, file->bytes);
     bw__free(file);
+}
+
+void bw__st_drop(const bw_st_file *file, const bw_st_tensor *tensor)
+{
+    if (!file->map || tensor->bytes == 0) return;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t start = (size_t)((const char *)tensor->data - file->text) / page * page;
+    size_t end = (size_t)((const char *)tensor->data - file->text) + tensor->bytes;
+    (void)madvise((char *)file->map + start, end - start, MADV_DONTNEED); /* a hint; nothing depends on it */
 }
 
 static bw_status damaged(const char *path, const char *name, const char *what)

@@ -47,6 +47,9 @@ typedef struct bw_st_pair {
 
 /* Entry number `i` of the metadata in the file's order, borrowed; false past the last. */
 bool bw__st_metadata_at(bw_st_pair *out, const bw_st_file *file, int64_t i);
+/* Gives back the memory of a mapped tensor whose bytes have been used; they are read again where they are
+ * wanted again. A checkpoint is as large as the weights, and would stand beside them otherwise. */
+void bw__st_drop(const bw_st_file *file, const bw_st_tensor *tensor);
 /* Converts F32, F64, F16 or BF16 to dst [count]; BW_EDATA for another type. */
 BW_MUST_CHECK
 bw_status bw__st_to_f32(float *dst, const bw_st_tensor *tensor);

@@ -140,8 +140,10 @@ static bw_status digest_text(char text[DIGEST_TEXT], const bw_st_pair *pairs, co
     FILE *f = open_memstream(&lines, &bytes);
     for (int i = 0; f && i < SUMMED_KEYS; i++)
         (void)fprintf(f, "%s %zu %s\n", pairs[i].key, strlen(pairs[i].value), pairs[i].value);
-    for (int64_t i = 0; f && i < n; i++)
+    for (int64_t i = 0; f && i < n; i++) {
         add_tensor(f, tensors ? &tensors[i] : bw__st_at(file, i));
+        if (!tensors) bw__st_drop(file, bw__st_at(file, i));
+    }
     return finish_digest(text, f, &lines, &bytes);
 }
 
@@ -337,6 +339,13 @@ const char *bw__checkpoint_path(const bw_checkpoint *checkpoint)
     return checkpoint->path;
 }
 
+static void take(void *dst, const bw_st_file *file, const char *name)
+{
+    const bw_st_tensor *t = bw__st_find(file, name);
+    memcpy(dst, t->data, t->bytes);
+    bw__st_drop(file, t);
+}
+
 bw_status bw__checkpoint_restore(bw_network *network, const bw_checkpoint *checkpoint)
 {
     bw_status st = BW_OK;
@@ -357,14 +366,9 @@ bw_status bw__checkpoint_restore(bw_network *network, const bw_checkpoint *check
     }
     for (int i = 0, k = 0; k < network->blocks; k++) {
         bw_params *params = &network->params[k];
-        const bw_st_tensor *t = bw__st_find(checkpoint->file, list->names[i++]);
-        memcpy(params->values, t->data, t->bytes);
-        if (params->momenta) {
-            t = bw__st_find(checkpoint->file, list->names[i++]);
-            memcpy(params->momenta, t->data, t->bytes);
-        }
-        t = bw__st_find(checkpoint->file, list->names[i++]);
-        memcpy(&params->batches_tracked, t->data, t->bytes);
+        take(params->values, checkpoint->file, list->names[i++]);
+        if (params->momenta) take(params->momenta, checkpoint->file, list->names[i++]);
+        take(&params->batches_tracked, checkpoint->file, list->names[i++]);
     }
     network->steps = checkpoint->step;
 out:

@@ -51,6 +51,17 @@ near "activations" "${small[@]}" --set train.batch=48
 near "end to end" "${small[@]}" --set train.order=end-to-end --set train.batch=48
 near "projectors" "${tiny[@]}" --set 'projector.widths=[1024,1024]'
 
+# So is the peak of a run that goes on from a checkpoint, which is as large as the weights.
+resumed=("${tiny[@]}" --set 'projector.widths=[1024,1024]')
+expect 0 "" plan "${resumed[@]}" --json --gflops 100
+planned=$(number peak_bytes)
+expect 0 "" pretrain --data "$work/data" --out "$work/run" "${resumed[@]}" --set checkpoint.every=1 --quiet
+rm "$work/run/finished" "$work/run/checkpoints/step-00000003.safetensors"
+expect 0 "" pretrain --data "$work/data" --out "$work/run" "${resumed[@]}" --resume --quiet
+measured=$(tail -n 1 "$work/run/metrics.jsonl" | sed 's/.*"peak_rss_mb": *\([0-9.]*\).*/\1/')
+awk -v planned="$planned" -v measured="$measured" 'BEGIN { r = planned / (measured * 1e6); exit !(r > 0.9 && r < 1.1) }' ||
+  fail "resumed: planned $planned bytes, measured $measured MB"
+
 # The batch that is named under a limit does run under it.
 printf '#!/bin/sh\nulimit -v 900000\nexec "%s" "$@"\n' "$BLOCKWISE" >"$work/limited"
 chmod +x "$work/limited"
