@@ -19,6 +19,7 @@ typedef struct bw_plan {
     int blocks;
     bw_plan_block block[BW_MAX_BLOCKS];
     int64_t parameters, flops; /**< of all blocks */
+    int64_t repeated_flops;    /**< done again in the backward pass with train.recompute; not in flops */
     int64_t weight_bytes;      /**< values, running statistics and momenta of all blocks, and the one
                                     gradient buffer, as large as the largest block */
     int64_t arena_bytes;       /**< activations, their gradients and scratch: the largest block_bytes */

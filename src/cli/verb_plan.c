@@ -116,6 +116,7 @@ static bw_status print_json(const planned *p)
     (void)json_object_set_new(o, "blocks", blocks);
     (void)json_object_set_new(o, "parameters", json_integer(plan->parameters));
     (void)json_object_set_new(o, "flops", json_integer(plan->flops));
+    (void)json_object_set_new(o, "repeated_flops", json_integer(plan->repeated_flops));
     (void)json_object_set_new(o, "weight_bytes", json_integer(plan->weight_bytes));
     (void)json_object_set_new(o, "arena_bytes", json_integer(plan->arena_bytes));
     (void)json_object_set_new(o, "input_bytes", json_integer(plan->input_bytes));
@@ -179,7 +180,7 @@ static void print_time(const planned *p)
     printf("\nstep %.4g s, %.4g samples/s: %.2f GFLOP%s at %.0f %% (assumed) of the %.1f GFLOP/s of a matrix "
            "product "
            "of %d%s\n",
-           p->step_s, (double)p->batch / p->step_s, (double)p->plan.flops * 1e-9,
+           p->step_s, (double)p->batch / p->step_s, (double)(p->plan.flops + p->plan.repeated_flops) * 1e-9,
            p->nodes > 1 ? " on each node" : "", 100.0 * BW_PLAN_SHARE, p->gflops, PRODUCT,
            p->measured ? ", measured now" : "");
     printf("run %lld steps of %lld of %lld images, at most %lld epochs: ", (long long)p->steps,

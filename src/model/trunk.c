@@ -67,6 +67,21 @@ int64_t bw__trunk_flops(const bw_trunk *t, bool backward)
     return sum;
 }
 
+/* With recompute. */
+static bool keeps_output(const bw_trunk *t, int unit)
+{
+    int later = t->spec->n_units - 1 - unit;
+    return later == 0 || later % 2 == 1;
+}
+
+int64_t bw__trunk_repeated_flops(const bw_trunk *t)
+{
+    int64_t sum = t->stem ? 2 * bw__conv_flops(t->stem) : 0;
+    for (int i = 0; i < t->spec->n_units; i++)
+        sum += bw__unit_flops(&t->unit[i], false, false) * (keeps_output(t, i) ? 1 : 2);
+    return sum;
+}
+
 static int64_t stem_count(const bw_trunk *t)
 {
     return t->n * t->stem_h * t->stem_w * t->spec->stem.oc;
@@ -138,12 +153,6 @@ static bw_status stem_backward(bw_trunk *t, const bw_run *run, const stem_state 
     return st;
 }
 
-static bool keeps_output(const bw_trunk *t, const bw_run *run, int unit)
-{
-    int below = t->spec->n_units - 1 - unit;
-    return !run->recompute || below == 0 || below % 2 == 1;
-}
-
 static const void *unit_in(const bw_trunk *t, int unit, const void *in)
 {
     return unit > 0 ? t->unit_out[unit - 1] : t->spec->has_stem ? t->stem_out : in;
@@ -155,7 +164,7 @@ static bw_status forward_to(bw_trunk *t, const bw_run *run, int end, const void 
 {
     bw_status st = BW_OK;
     bw_exec *x = run->x;
-    int first = end > 0 && !keeps_output(t, run, end - 1) ? end - 1 : end;
+    int first = end > 0 && !keeps_output(t, end - 1) ? end - 1 : end;
     if (first == 0 && t->spec->has_stem) {
         t->stem_out = bw__exec_take(x, t->unit[0].in_count);
         BW_TRY(stem_forward(t, run, t->stem_out, in));
@@ -174,7 +183,7 @@ static bw_status forward_recompute(bw_trunk *t, const bw_run *run, void *out, co
     bw_exec *x = run->x;
     int last = t->spec->n_units - 1;
     for (int i = 0; i <= last; i++) {
-        if (!keeps_output(t, run, i)) continue;
+        if (!keeps_output(t, i)) continue;
         t->unit_mark[i] = bw__exec_mark(x);
         t->unit_out[i] = i == last && out ? out : bw__exec_take(x, t->unit[i].out_count);
         size_t saved = bw__exec_mark(x);
@@ -244,7 +253,7 @@ bw_status bw__trunk_backward(bw_trunk *t, const bw_run *run, void *diff, const v
         bw__unit_mask(&t->unit[i], run, diff, t->unit_out[i]);
         if (run->recompute) {
             bw__exec_release(x, t->unit_mark[i]);
-            if (keeps_output(t, run, i)) BW_TRY(forward_to(t, &again, i, in));
+            if (keeps_output(t, i)) BW_TRY(forward_to(t, &again, i, in));
         }
         BW_TRY(bw__unit_backward(&t->unit[i], run, diff, unit_in(t, i, in), need_diff_in(t, i)));
         if (!run->recompute) bw__exec_release(x, t->unit_mark[i]);

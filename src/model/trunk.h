@@ -30,6 +30,8 @@ bw_status bw__trunk_create(bw_trunk *trunk, bw_exec *x, const bw_block_spec *spe
                            int64_t h, int64_t w, bool training);
 void bw__trunk_destroy(bw_trunk *trunk);
 int64_t bw__trunk_flops(const bw_trunk *trunk, bool backward);
+/* Those done again in the backward pass with recompute; not in bw__trunk_flops(). */
+int64_t bw__trunk_repeated_flops(const bw_trunk *trunk);
 
 /* out [n, out_h, out_w, out_c], in [n, in_h, in_w, in_c]. In training, saved tensors stay taken; `out` NULL
  * takes the output among them, see unit_out. */

@@ -36,6 +36,7 @@ static void add_block(bw_plan *out, const bw_network *network, const bw_trainer 
     block->arena_bytes = (int64_t)b->arena_bytes;
     out->parameters += params->trained;
     out->flops += block->flops;
+    if (network->config.train.recompute) out->repeated_flops += bw__trunk_repeated_flops(&b->block.trunk);
     out->weight_bytes += (params->total + params->trained) * (int64_t)sizeof(float);
 }
 
@@ -199,5 +200,5 @@ bw_status bw_plan_check(const bw_config *config)
 
 double bw_plan_step_s(const bw_plan *plan, double gflops)
 {
-    return (double)plan->flops / (BW_PLAN_SHARE * gflops * 1e9);
+    return (double)(plan->flops + plan->repeated_flops) / (BW_PLAN_SHARE * gflops * 1e9);
 }

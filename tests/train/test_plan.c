@@ -2,7 +2,7 @@
 #include "check.h"
 #include "base/available.h"
 #include "blockwise/plan.h"
-#include "blockwise/trainer.h"
+#include "train/trainer_internal.h"
 #include <string.h>
 
 static bw_config config_of(const char *const *settings)
@@ -103,9 +103,33 @@ static void largest_batch_is_the_last_that_fits(void **state)
 static void time_is_that_of_the_operations_at_the_stated_share(void **state)
 {
     (void)state;
-    bw_plan plan = { .flops = 3000000000 };
+    bw_plan plan = { .flops = 2000000000, .repeated_flops = 1000000000 };
     double want = 3.0 / (BW_PLAN_SHARE * 50.0), got = bw_plan_step_s(&plan, 50.0);
     CHECK_CLOSE(&got, &want, 1, 1e-12, 0);
+}
+
+/* ResNet-18 has two units in a block, whose outputs are both kept: every unit is repeated once, the stem once
+ * for the first unit and once for itself. */
+static void recompute_repeats_the_trunk_and_not_the_head(void **state)
+{
+    (void)state;
+    bw_config plain = config_of((const char *const[]){ "train.recompute=false", NULL }),
+              c = config_of((const char *const[]){ "train.recompute=true", NULL });
+    bw_plan without, with;
+    bw_network *network;
+    bw_trainer *trainer;
+    CHECK_OK(bw_plan_make(&without, &plain));
+    CHECK_OK(bw_plan_make(&with, &c));
+    CHECK_OK(bw_network_create(&network, &c));
+    CHECK_OK(bw_trainer_create(&trainer, network, 1));
+    int64_t want = bw__conv_flops(trainer->blocks[0].block.trunk.stem);
+    for (int k = 0; k < with.blocks; k++)
+        want += bw__trunk_flops(&trainer->blocks[k].block.trunk, false);
+    assert_int_equal(with.repeated_flops, want);
+    assert_int_equal(without.repeated_flops, 0);
+    assert_int_equal(with.flops, without.flops);
+    bw_trainer_free(trainer);
+    bw_network_free(network);
 }
 
 static void a_config_that_is_not_resolved_is_refused(void **state)
@@ -124,6 +148,7 @@ int main(void)
         cmocka_unit_test(plan_of_a_huge_run_takes_no_memory),
         cmocka_unit_test(largest_batch_is_the_last_that_fits),
         cmocka_unit_test(time_is_that_of_the_operations_at_the_stated_share),
+        cmocka_unit_test(recompute_repeats_the_trunk_and_not_the_head),
         cmocka_unit_test(a_config_that_is_not_resolved_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
