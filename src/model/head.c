@@ -17,7 +17,16 @@ bw_status bw__head_create(bw_head *hd, bw_exec *x, const bw_block_spec *spec, in
                             .stride = s->stride,
                             .pad = s->pad,
                             .type = x->type };
-    bw_status st = bw__conv_create(&hd->expand, x, &shape, BW_PASS_FORWARD | backward);
+    const bw_fused_head_shape fused = { .views = views,
+                                        .images = n,
+                                        .positions = h * w,
+                                        .c = s->ic,
+                                        .d = s->oc,
+                                        .type = shape.type,
+                                        .training = training };
+    bw_status st = s->kernel == 1 && s->stride == 1 && bw__fused_head_pays(s->ic, s->oc)
+                       ? bw__fused_head_create(&hd->fused, x, &fused)
+                       : bw__conv_create(&hd->expand, x, &shape, BW_PASS_FORWARD | backward);
     if (st == BW_OK) st = bw__bn_create(&hd->bn, x->type, views, n / views * h * w, s->oc);
     if (st != BW_OK) bw__head_destroy(hd);
     return st;
@@ -26,13 +35,29 @@ bw_status bw__head_create(bw_head *hd, bw_exec *x, const bw_block_spec *spec, in
 void bw__head_destroy(bw_head *hd)
 {
     bw__conv_free(hd->expand);
+    bw__fused_head_free(hd->fused);
     bw__bn_destroy(&hd->bn);
     *hd = (bw_head){ 0 };
 }
 
+const char *bw__head_form(const bw_head *hd)
+{
+    return hd->fused ? "fused" : hd->expand ? "with a stored expansion" : "pooled only";
+}
+
 int64_t bw__head_flops(const bw_head *hd, bool backward)
 {
-    return hd->expand ? bw__conv_flops(hd->expand) * (backward ? 3 : 1) : 0;
+    const bw_layer_spec *s = &hd->spec->expand;
+    if (hd->spec->pool != BW_POOL_CBE) return 0;
+    return 2 * hd->n * hd->positions * s->ic * s->oc * s->kernel * s->kernel * (backward ? 3 : 1);
+}
+
+static bw_status fused_forward(bw_head *hd, const bw_run *run, float *h, const void *in)
+{
+    const bw_layer_spec *s = &hd->spec->expand;
+    bw_bn_params p = bw__run_bn(run, s->bn);
+    if (!run->training) bw__bn_use_running(&hd->bn, run->x, &p);
+    return bw__fused_head_forward(hd->fused, run->x, &hd->bn, &p, h, in, bw__run_value(run, s->weight));
 }
 
 bw_status bw__head_forward(bw_head *hd, const bw_run *run, float *h, const void *in)
@@ -45,6 +70,7 @@ bw_status bw__head_forward(bw_head *hd, const bw_run *run, float *h, const void 
         bw__gsp_forward(x, x->type, h, in, hd->n, hd->positions, hd->spec->out_c);
         return BW_OK;
     }
+    if (hd->fused) return fused_forward(hd, run, h, in);
     hd->y = bw__exec_take(x, hd->n * hd->positions * s->oc);
     BW_TRY(bw__conv_forward(hd->expand, x, hd->y, in, bw__run_value(run, s->weight)));
     bw__run_bn_prepare(run, &hd->bn, hd->y, s->bn);
@@ -65,6 +91,10 @@ bw_status bw__head_backward(bw_head *hd, const bw_run *run, void *diff_in, const
         return BW_OK;
     }
     bw_bn_params p = bw__run_bn(run, s->bn);
+    if (hd->fused)
+        return bw__fused_head_backward(hd->fused, x, &hd->bn, &p, diff_in, bw__run_grad(run, s->weight),
+                                       bw__run_grad(run, s->bn), bw__run_grad(run, s->bn + 1), diff_h, in,
+                                       bw__run_value(run, s->weight));
     bw__bn_relu_pool_backward(&hd->bn, x, hd->y, bw__run_grad(run, s->bn), bw__run_grad(run, s->bn + 1),
                               diff_h, hd->y, &p, hd->positions);
     BW_TRY(bw__conv_backward_weights(hd->expand, x, bw__run_grad(run, s->weight), in, hd->y));

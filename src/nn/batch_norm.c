@@ -92,6 +92,17 @@ static void update_running(float *running, double value)
     *running = (float)((1.0 - BW_BN_MOMENTUM) * (double)*running + BW_BN_MOMENTUM * value);
 }
 
+void bw__bn_set_statistics(bw_bn *bn, int view, const double *mean, const double *var, const bw_bn_params *p)
+{
+    const double rows = (double)bn->rows;
+    for (int64_t i = 0; i < bn->c; i++) {
+        double v = var[i] < 0.0 ? 0.0 : var[i];
+        set_coefficients(bn, view, i, mean[i], v, p);
+        if (p->running_mean) update_running(&p->running_mean[i], mean[i]);
+        if (p->running_var) update_running(&p->running_var[i], v * rows / (rows - 1.0));
+    }
+}
+
 void bw__bn_statistics(bw_bn *bn, bw_exec *x, const void *y, const bw_bn_params *p)
 {
     int64_t c = bn->c, n = pieces_per_view(bn);
@@ -107,15 +118,12 @@ void bw__bn_statistics(bw_bn *bn, bw_exec *x, const void *y, const bw_bn_params 
                loops->moments(bn->type, s, s + c, bw__const_at(bn->type, y, at), bn->mean + k, q.rows, c));
     for (int v = 0; v < bn->views; v++) {
         add_pieces(sums, partial + v * n * 2 * c, n, c);
-        for (int64_t i = 0; i < c; i++) {
-            double m = sums[i] / (double)bn->rows, mean = (double)bn->mean[v * c + i] + m;
-            double var = sums[c + i] / (double)bn->rows - m * m;
-            if (var < 0.0) var = 0.0;
-            set_coefficients(bn, v, i, mean, var, p);
-            if (p->running_mean) update_running(&p->running_mean[i], mean);
-            if (p->running_var)
-                update_running(&p->running_var[i], var * (double)bn->rows / (double)(bn->rows - 1));
+        for (int64_t i = 0; i < c; i++) { /* in place: mean and variance */
+            double m = sums[i] / (double)bn->rows;
+            sums[c + i] = sums[c + i] / (double)bn->rows - m * m;
+            sums[i] = (double)bn->mean[v * c + i] + m;
         }
+        bw__bn_set_statistics(bn, v, sums, sums + c, p);
     }
 out:
     bw__profile_end(x, begin, "batch norm", "statistics", 0);
@@ -168,10 +176,7 @@ void bw__relu_backward(const bw_bn *bn, bw_exec *x, void *diff, const void *dst)
     bw__profile_end(x, begin, "ReLU", "backward", 0);
 }
 
-/* From the sums of g and g (y - mean) of one view to the coefficients of diff_y, and into diff_weight and
- * diff_bias: with xhat = (y - mean) rstd,
- *     diff_y = weight rstd (g - mean(g) - xhat mean(g xhat)). */
-static void backward_coefficients(const bw_bn *bn, int view, const double *sums, const bw_bn_params *p,
+void bw__bn_backward_coefficients(const bw_bn *bn, int view, const double *sums, const bw_bn_params *p,
                                   float *ca, float *cb, float *cc, float *diff_weight, float *diff_bias)
 {
     int64_t c = bn->c;
@@ -217,7 +222,7 @@ void bw__bn_backward(const bw_bn *bn, bw_exec *x, void *diff_y, float *diff_weig
     for (int v = 0; v < bn->views; v++) {
         float *f = coef + v * c;
         add_pieces(sums, partial + v * n * 2 * c, n, c);
-        backward_coefficients(bn, v, sums, p, f, f + stride, f + 2 * stride, diff_weight, diff_bias);
+        bw__bn_backward_coefficients(bn, v, sums, p, f, f + stride, f + 2 * stride, diff_weight, diff_bias);
     }
     FOR_PIECES(bw_bn_slopes f = slopes_at(bn, coef, k);
                loops->bn_backward(t, bw__at(t, diff_y, at), bw__const_at(t, diff_dst, at),
@@ -280,7 +285,7 @@ void bw__bn_relu_pool_backward(const bw_bn *bn, bw_exec *x, void *diff_y, float 
     for (int v = 0; v < bn->views; v++) {
         float *f = coef + v * c;
         add_images(sums, g, count, sum, v * per_view, (v + 1) * per_view, c);
-        backward_coefficients(bn, v, sums, p, f, f + stride, f + 2 * stride, diff_weight, diff_bias);
+        bw__bn_backward_coefficients(bn, v, sums, p, f, f + stride, f + 2 * stride, diff_weight, diff_bias);
     }
 #pragma omp parallel for schedule(static) num_threads(x->threads)
     for (int64_t n = 0; n < images; n++) {

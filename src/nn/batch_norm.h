@@ -56,6 +56,16 @@ void bw__relu_backward(const bw_bn *bn, bw_exec *x, void *diff, const void *dst)
 void bw__bn_backward(const bw_bn *bn, bw_exec *x, void *diff_y, float *diff_weight, float *diff_bias,
                      const void *diff_dst, const void *y, const bw_bn_params *p, bool relu);
 
+/* For kernels that find the sums themselves (fused_head.c). Statistics of one view, biased variance: sets
+ * coefficients and moves the running statistics. */
+void bw__bn_set_statistics(bw_bn *bn, int view, const double *mean, const double *var, const bw_bn_params *p);
+/* From sums [2, c] of g and of g (y - mean) over one view, with xhat = (y - mean) rstd:
+ *     diff_y = weight rstd (g - mean(g) - xhat mean(g xhat)) = by_diff g + by_y (y - mean) + offset
+ * diff_weight and diff_bias are overwritten by view 0 and added to by the others; both may be NULL. */
+void bw__bn_backward_coefficients(const bw_bn *bn, int view, const double *sums, const bw_bn_params *p,
+                                  float *by_diff, float *by_y, float *offset, float *diff_weight,
+                                  float *diff_bias);
+
 /* The conv-based expansion's tail: h [views * n, c] = mean over the positions of one image of relu(a y + b);
  * rows = n * positions. */
 void bw__bn_relu_pool_forward(const bw_bn *bn, bw_exec *x, float *h, const void *y, int64_t positions);

@@ -59,6 +59,21 @@ typedef struct bw_loops {
     void (*max_gather)(bw_type type, void *diff, const void *const *from, const uint8_t *const *won,
                        const uint8_t *tap, int n, int64_t c);
 
+    /* Of an expansion's tile (fused_head.c), rows `ld` apart, at most 32 of them: y f32, z = a y + b;
+     * h += relu(z), count += [z > 0], sum += y [z > 0], bit r of signs [c] = [z > 0] in row r. count NULL: h
+     * alone. */
+    void (*relu_sums)(float *h, float *count, float *sum, uint32_t *signs, const float *y, int64_t ld,
+                      const float *a, const float *b, int64_t rows, int64_t c);
+    /* dst [rows, c] = slope [c] where its bit is set, or 0. */
+    void (*expand_signs)(bw_type type, void *dst, int64_t ld, const uint32_t *signs, const float *slope,
+                         int64_t rows, int64_t c);
+    /* dst [rows, c], ld apart = src [rows, c] - row; and dst [rows, c] = src [rows, c], ld apart, f32 + row.
+     */
+    void (*subtract_row)(bw_type type, void *dst, int64_t ld, const void *src, const float *row, int64_t rows,
+                         int64_t c);
+    void (*add_row)(bw_type type, void *dst, const float *src, int64_t ld, const float *row, int64_t rows,
+                    int64_t c);
+
     void (*to_f32)(bw_type type, float *dst, const void *src, int64_t n);
     void (*from_f32)(bw_type type, void *dst, const float *src, int64_t n);
 

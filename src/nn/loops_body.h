@@ -491,6 +491,118 @@ static void from_f32(bw_type type, void *dst, const float *src, int64_t n)
 
 /* ---- the optimiser ---- */
 
+/* ---- tiles of an expansion ---- */
+
+INLINE vf load_f32(const float *p)
+{
+    vf v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* 2 V channels, whose sums stay in registers. */
+INLINE void relu_sums_tile(float *h, float *count, float *sum, uint32_t *signs, const float *y, int64_t ld,
+                           const float *a, const float *b, int64_t rows)
+{
+    vf as[2] = { load_f32(a), load_f32(a + V) }, bs[2] = { load_f32(b), load_f32(b + V) };
+    vf hs[2] = { { 0 }, { 0 } }, ss[2] = { { 0 }, { 0 } };
+    vi ns[2] = { { 0 }, { 0 } }, words[2] = { { 0 }, { 0 } };
+    for (int64_t r = 0; r < rows; r++) {
+        const vi bit = (vi){ 0 } + (int32_t)(1u << r);
+        for (int k = 0; k < 2; k++) {
+            vf v = load_f32(y + r * ld + k * V), z = as[k] * v + bs[k];
+            vi on = z > 0.0f;
+            hs[k] += (vf)((vi)z & ~(vi)(z < 0.0f)); /* as relu(): a NaN stays */
+            ss[k] += (vf)((vi)v & on);
+            ns[k] -= on;
+            words[k] |= on & bit;
+        }
+    }
+    for (int k = 0; k < 2; k++) {
+        vf n = load_f32(count + k * V) + __builtin_convertvector(ns[k], vf);
+        vf s = load_f32(sum + k * V) + ss[k], t = load_f32(h + k * V) + hs[k];
+        memcpy(h + k * V, &t, sizeof t);
+        memcpy(count + k * V, &n, sizeof n);
+        memcpy(sum + k * V, &s, sizeof s);
+        memcpy(signs + k * V, &words[k], sizeof words[k]);
+    }
+}
+
+static void relu_sums(float *h, float *count, float *sum, uint32_t *signs, const float *y, int64_t ld,
+                      const float *a, const float *b, int64_t rows, int64_t c)
+{
+    int64_t i = 0;
+    if (!count) {
+        for (int64_t r = 0; r < rows; r++)
+            SIMD for (int64_t j = 0; j < c; j++) h[j] += relu(a[j] * y[r * ld + j] + b[j]);
+        return;
+    }
+    for (; i + 2 * V <= c; i += 2 * V)
+        relu_sums_tile(h + i, count + i, sum + i, signs + i, y + i, ld, a + i, b + i, rows);
+    for (; i < c; i++) {
+        float hs = 0.0f, n = 0.0f, s = 0.0f;
+        uint32_t word = 0;
+        for (int64_t r = 0; r < rows; r++) {
+            float v = y[r * ld + i], z = a[i] * v + b[i];
+            hs += relu(z);
+            if (z > 0.0f) {
+                n += 1.0f;
+                s += v;
+                word |= 1u << r;
+            }
+        }
+        h[i] += hs;
+        count[i] += n;
+        sum[i] += s;
+        signs[i] = word;
+    }
+}
+
+INLINE void expand_signs_as(const bw_type type, void *dst, int64_t ld, const uint32_t *signs,
+                            const float *slope, int64_t rows, int64_t c)
+{
+    for (int64_t r = 0; r < rows; r++)
+        SIMD for (int64_t j = 0; j < c; j++)
+        {
+            bits v = { .f = slope[j] };
+            v.u &= 0u - ((signs[j] >> r) & 1u);
+            store(type, dst, r * ld + j, v.f);
+        }
+}
+
+static void expand_signs(bw_type type, void *dst, int64_t ld, const uint32_t *signs, const float *slope,
+                         int64_t rows, int64_t c)
+{
+    AS_TYPE(type, expand_signs_as, dst, ld, signs, slope, rows, c);
+}
+
+INLINE void subtract_row_as(const bw_type type, void *dst, int64_t ld, const void *src, const float *row,
+                            int64_t rows, int64_t c)
+{
+    for (int64_t r = 0; r < rows; r++)
+        SIMD for (int64_t j = 0; j < c; j++)
+            store(type, dst, r * ld + j, load(type, src, r * c + j) - row[j]);
+}
+
+static void subtract_row(bw_type type, void *dst, int64_t ld, const void *src, const float *row, int64_t rows,
+                         int64_t c)
+{
+    AS_TYPE(type, subtract_row_as, dst, ld, src, row, rows, c);
+}
+
+INLINE void add_row_as(const bw_type type, void *dst, const float *src, int64_t ld, const float *row,
+                       int64_t rows, int64_t c)
+{
+    for (int64_t r = 0; r < rows; r++)
+        SIMD for (int64_t j = 0; j < c; j++) store(type, dst, r * c + j, src[r * ld + j] + row[j]);
+}
+
+static void add_row(bw_type type, void *dst, const float *src, int64_t ld, const float *row, int64_t rows,
+                    int64_t c)
+{
+    AS_TYPE(type, add_row_as, dst, src, ld, row, rows, c);
+}
+
 INLINE double square_sum_of(const float *a, const float *b, float factor, int64_t n, const bool two)
 {
     /* Eight partial sums, so that the additions can run side by side. */
@@ -538,6 +650,10 @@ const bw_loops LOOPS = {
     .spread_rows = spread_rows,
     .max_window = max_window,
     .max_gather = max_gather,
+    .relu_sums = relu_sums,
+    .expand_signs = expand_signs,
+    .subtract_row = subtract_row,
+    .add_row = add_row,
     .to_f32 = to_f32,
     .from_f32 = from_f32,
     .square_sum = square_sum,

@@ -179,12 +179,12 @@ static void describe_blocks(const bw_trainer *t)
         const bw_trained_block *b = &t->blocks[k];
         const bw_trunk *trunk = &b->block.trunk;
         bw_log(BW_LOG_DEBUG,
-               "block %d: %lld x %lld pixels to %lld x %lld x %lld, %.2f GFLOP a step, %.1f MB saved, "
-               "%.1f MB at most",
+               "block %d: %lld x %lld pixels to %lld x %lld x %lld, %.2f GFLOP a step, head %s, "
+               "%.1f MB saved, %.1f MB at most",
                k + 1, (long long)trunk->in_h, (long long)trunk->in_w, (long long)trunk->out_h,
                (long long)trunk->out_w, (long long)b->block.spec->out_c,
                (double)(bw__block_flops(&b->block) + bw__loss_flops(b->loss)) * 1e-9,
-               (double)b->saved_bytes * 1e-6, (double)b->arena_bytes * 1e-6);
+               bw__head_form(&b->block.head), (double)b->saved_bytes * 1e-6, (double)b->arena_bytes * 1e-6);
     }
 }
 

@@ -30,7 +30,8 @@ ONEDNN_MAX_CPU_ISA=SSE41 expect 0 '^warning: ONEDNN_MAX_CPU_ISA=SSE41 holds the 
 BLOCKWISE_MAX_ISA=plain expect 0 '^warning: BLOCKWISE_MAX_ISA=plain holds our own loops at plain, this processor has avx' \
   bench step "${short[@]}" --quiet
 BLOCKWISE_MAX_ISA=best expect 0 '^warning: BLOCKWISE_MAX_ISA=best is not used' bench step "${short[@]}" --quiet
-expect 0 '^block 4: .* GFLOP a step, [0-9.]+ MB saved, [0-9.]+ MB at most$' bench step "${short[@]}" --verbose
+expect 0 '^block 1: .* GFLOP a step, head fused, [0-9.]+ MB saved, [0-9.]+ MB at most$' bench step "${short[@]}" --verbose
+expect 0 '^block 4: .* head with a stored expansion, ' bench step "${short[@]}" --verbose
 expect 0 "" bench step "${short[@]}"
 lacks '^block 4:'
 cores=$(nproc)
