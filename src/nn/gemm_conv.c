@@ -36,7 +36,7 @@ static void copy_taps(float *dst, const float *row, int64_t ix, int64_t w, int64
     int64_t first = -ix * c, last = (w - ix) * c; /* what of it lies in the image */
     if (first < from) first = from;
     if (last > to) last = to;
-    if (last <= first || !row) {
+    if (last <= first) {
         memset(dst, 0, (size_t)(to - from) * sizeof *dst);
         return;
     }
@@ -45,23 +45,41 @@ static void copy_taps(float *dst, const float *row, int64_t ix, int64_t w, int64
     if (last < to) memset(dst + (last - from), 0, (size_t)(to - last) * sizeof *dst);
 }
 
+/* Floats [k0, k1) of the patches of `count` neighbouring positions of one output row, from column ox on. A
+ * row of taps at a time, so that everything but the column is the same in the inner loop. */
+static void cut_row(const patches *p, float *dst, int64_t ld, const float *image, int64_t oy, int64_t ox,
+                    int64_t count, int64_t k0, int64_t k1)
+{
+    const int64_t taps = p->kernel * p->c;
+    for (int64_t kh = k0 / taps; kh * taps < k1; kh++) {
+        int64_t iy = oy * p->stride - p->pad + kh, ix = ox * p->stride - p->pad;
+        int64_t from = kh * taps < k0 ? k0 - kh * taps : 0;
+        int64_t to = (kh + 1) * taps > k1 ? k1 - kh * taps : taps;
+        float *to_row = dst + kh * taps + from - k0;
+        const float *row = image + iy * p->w * p->c;
+        const bool inside = iy >= 0 && iy < p->h;
+        for (int64_t i = 0; i < count; i++, ix += p->stride, to_row += ld) {
+            if (!inside)
+                memset(to_row, 0, (size_t)(to - from) * sizeof *dst);
+            else if (ix >= 0 && ix + p->kernel <= p->w)
+                memcpy(to_row, row + ix * p->c + from, (size_t)(to - from) * sizeof *dst);
+            else
+                copy_taps(to_row, row, ix, p->w, p->c, from, to);
+        }
+    }
+}
+
 /* Floats [k0, k1) of the patches of `count` output positions from `first` on, counted through all images;
  * dst has rows of `ld`. */
 static void cut_patches(const patches *p, float *dst, int64_t ld, int64_t first, int64_t count, int64_t k0,
                         int64_t k1)
 {
-    int64_t taps = p->kernel * p->c, per_image = p->out_h * p->out_w;
-    for (int64_t i = 0; i < count; i++) {
+    const int64_t per_image = p->out_h * p->out_w;
+    for (int64_t i = 0; i < count;) {
         int64_t at = first + i, image = at / per_image, oy = at % per_image / p->out_w, ox = at % p->out_w;
-        int64_t ix = ox * p->stride - p->pad;
-        const float *base = p->src + image * p->h * p->w * p->c;
-        for (int64_t kh = k0 / taps; kh * taps < k1; kh++) {
-            int64_t iy = oy * p->stride - p->pad + kh;
-            int64_t from = kh * taps < k0 ? k0 - kh * taps : 0;
-            int64_t to = (kh + 1) * taps > k1 ? k1 - kh * taps : taps;
-            const float *row = iy >= 0 && iy < p->h ? base + iy * p->w * p->c : NULL;
-            copy_taps(dst + i * ld + kh * taps + from - k0, row, ix, p->w, p->c, from, to);
-        }
+        int64_t n = p->out_w - ox < count - i ? p->out_w - ox : count - i;
+        cut_row(p, dst + i * ld, ld, p->src + image * p->h * p->w * p->c, oy, ox, n, k0, k1);
+        i += n;
     }
 }
 
