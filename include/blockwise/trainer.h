@@ -22,6 +22,9 @@ typedef struct bw_step {
     double peak_rss_mb;
 } bw_step;
 
+/** Signals: handlers of a program that trains or extracts features need SA_ONSTACK and sigaltstack() in the
+ *  calling thread, because kernels of oneDNN use part of the heap as their stack for a while, where a handler
+ *  would overwrite other data. Threads that the library starts take no signals. */
 typedef struct bw_trainer bw_trainer;
 
 /** @param network         borrowed, trained in place, must outlive the trainer

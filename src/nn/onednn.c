@@ -2,6 +2,8 @@
 #include "nn/onednn.h"
 #include "base/memory.h"
 #include <omp.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +19,27 @@ dnnl_data_type_t bw__onednn_type(bw_type type)
     return type == BW_BF16 ? dnnl_bf16 : dnnl_f32;
 }
 
+/* Starts the OpenMP threads with all signals blocked, so that handlers run in the caller's thread alone: an
+ * AVX2 matrix product of oneDNN uses part of the heap as its stack, and a handler there would write in front
+ * of it (trainer.h). */
+static void start_threads(int threads)
+{
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    omp_set_num_threads(threads);
+#pragma omp parallel num_threads(threads)
+    {
+        /* nothing: they are there now */
+    }(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 bw_status bw__exec_create(bw_exec *out, int threads)
 {
     bw_status st = BW_OK;
     bw_exec x = { .arena = bw__arena_dry(), .side = BW_LOW, .threads = threads };
     *out = (bw_exec){ 0 };
-    omp_set_num_threads(threads);
+    start_threads(threads);
     BW_TRY(BW_ALLOC(&x.kernels, 1));
     DNNL_TRY(dnnl_engine_create(&x.kernels->engine, dnnl_cpu, 0), "an engine for this processor");
     DNNL_TRY(dnnl_stream_create(&x.kernels->stream, x.kernels->engine, dnnl_stream_default_flags),

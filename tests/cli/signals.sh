@@ -63,4 +63,17 @@ done
 kill -0 "$pid" || fail "SIGUSR1: the run ended"
 kill -INT "$pid"
 stopped 130 "SIGINT after SIGUSR1"
+
+# At any moment, and there are moments when a kernel has put the stack on the heap.
+run=$work/often
+for ((round = 0; round < 4; round++)); do
+  rm -rf "$run"
+  start pretrain --data "$data" --out "$run" "${tiny[@]}" --set train.epochs=100000 --set checkpoint.every=1000000
+  for ((i = 0; i < 250; i++)); do
+    kill -USR1 "$pid" 2>/dev/null || break
+    sleep 0.002
+  done
+  kill -INT "$pid"
+  stopped 130 "SIGINT after many SIGUSR1, round $round"
+done
 finish
