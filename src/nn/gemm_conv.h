@@ -10,8 +10,8 @@
  * thread works on tiles of its own with a sequential product (bw__sgemm). Rows of scratch are padded, because
  * a row length that is a large power of two maps a column of the matrix to few sets of the cache.
  *
- * conv.c says when this form is used. Results do not depend on the number of threads in forward and backward
- * data; in backward weights the sum over positions is split into the same tiles whatever the threads. */
+ * conv.c says when this form is used. Tiles are cut by the number of threads, so that the last digits may
+ * depend on it; for one number they are always the same, whichever thread takes which tile. */
 #ifndef BW_NN_GEMM_CONV_H
 #define BW_NN_GEMM_CONV_H
 #include "nn/conv.h"
