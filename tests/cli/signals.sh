@@ -64,6 +64,15 @@ kill -0 "$pid" || fail "SIGUSR1: the run ended"
 kill -INT "$pid"
 stopped 130 "SIGINT after SIGUSR1"
 
+# The threads that help the main thread, and the loader's, take no signals.
+run=$work/threads
+start pretrain --data "$data" --out "$run" "${tiny[@]}" --set train.epochs=100000 --set threads=3 --set data.threads=2
+checks=$((checks + 1))
+blocked=$(grep -hc '^SigBlk:.*[1-9a-f]' "/proc/$pid"/task/*/status | grep -c 1)
+[ "$blocked" -ge 4 ] || fail "only $blocked of 2 + 2 threads have signals blocked"
+kill -INT "$pid"
+stopped 130 "SIGINT with threads"
+
 # At any moment, and there are moments when a kernel has put the stack on the heap.
 run=$work/often
 for ((round = 0; round < 4; round++)); do
