@@ -233,7 +233,7 @@ for type in "${usable[@]}"; do
     # Once, in the smaller type the processor has.
     if wants large && [ "$type" = "${usable[-1]}" ]; then
         ours resnet50:224:256:simultaneous "$type" 1 0
-        record "{\"record\": \"large\", \"what\": \"ResNet-50, 224 px, batch 256, $type\"}" "${call[@]}"
+        record "{\"record\": \"large\", \"what\": \"batch 256, $type\"}" "${call[@]}"
     fi
 done
 

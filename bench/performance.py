@@ -4,6 +4,7 @@
     bench/performance.py docs/performance.jsonl > docs/performance.md
 """
 import json
+import pathlib
 import statistics
 import sys
 
@@ -351,7 +352,8 @@ def main():
         "lines beside it (`.jsonl`)."
     )
     parts = (machine_part, speed_part, ratios_part, memory_part, profile_part, matmul_part, failures_part)
-    print("\n\n".join([head] + [text for part in parts if (text := part(records))]))
+    notes = pathlib.Path(__file__).with_name("performance_notes.md").read_text().strip()  # written by hand
+    print("\n\n".join([head] + [text for part in parts if (text := part(records))] + [notes]))
 
 
 if __name__ == "__main__":
