@@ -121,9 +121,9 @@ bw_status bw__conv_create_as(bw_conv **out, bw_exec *x, const bw_conv_shape *sha
     c->shape = *shape;
     BW_TRY(conv_describe(&d, shape));
     BW_TRY(bw__onednn_attr(&attr));
-    BW_TRY(create_forward(c, x, &d, attr)); /* the hint of the other two */
     c->as_products = as_products;
-    passes &= ~c->as_products;
+    passes &= ~as_products;
+    if (passes) BW_TRY(create_forward(c, x, &d, attr)); /* also the hint of the other two */
     if (passes & BW_PASS_BACKWARD_DATA) BW_TRY(create_backward_data(c, x, &d, attr));
     if (passes & BW_PASS_BACKWARD_WEIGHTS) BW_TRY(create_backward_weights(c, x, &d, attr));
     *out = c;
@@ -221,39 +221,24 @@ static const char *kind(const bw_conv *c)
                                   : "convolution, other";
 }
 
-static bw_status forward_in_f32(bw_conv *c, bw_exec *x, void *dst, const void *src, const float *weights)
+/* Forward, from src to dst, or backward data, from diff_dst to diff_src. */
+static bw_status data_in_f32(bw_conv *c, bw_exec *x, bw_passes pass, void *to, const void *from,
+                             const float *weights)
 {
     bw_status st = BW_OK;
     const bw_type t = c->shape.type;
+    const bool forward = pass == BW_PASS_FORWARD;
     const int64_t ns = src_count(&c->in_f32->shape), nd = dst_count(&c->in_f32->shape);
+    const int64_t n_to = forward ? nd : ns, n_from = forward ? ns : nd;
     size_t mark = bw__exec_mark(x);
     const float *w = bw__rounded_copy(x, t, weights, weights_count(&c->shape));
-    float *result = bw__exec_take_f32(x, nd);
+    float *result = bw__exec_take_f32(x, n_to);
     for (int64_t i = 0; i < c->shape.n / c->in_f32->shape.n && st == BW_OK; i++) {
         size_t inner = bw__exec_mark(x);
-        const float *s = bw__f32_copy(x, t, bw__const_at(t, src, i * ns), ns);
-        st = bw__conv_forward(c->in_f32, x, result, s, w);
-        bw__from_f32(x, t, bw__at(t, dst, i * nd), result, nd);
-        bw__exec_release(x, inner);
-    }
-    bw__exec_release(x, mark);
-    return st;
-}
-
-static bw_status backward_data_in_f32(bw_conv *c, bw_exec *x, void *diff_src, const void *diff_dst,
-                                      const float *weights)
-{
-    bw_status st = BW_OK;
-    const bw_type t = c->shape.type;
-    const int64_t ns = src_count(&c->in_f32->shape), nd = dst_count(&c->in_f32->shape);
-    size_t mark = bw__exec_mark(x);
-    const float *w = bw__rounded_copy(x, t, weights, weights_count(&c->shape));
-    float *result = bw__exec_take_f32(x, ns);
-    for (int64_t i = 0; i < c->shape.n / c->in_f32->shape.n && st == BW_OK; i++) {
-        size_t inner = bw__exec_mark(x);
-        const float *d = bw__f32_copy(x, t, bw__const_at(t, diff_dst, i * nd), nd);
-        st = bw__conv_backward_data(c->in_f32, x, result, d, w);
-        bw__from_f32(x, t, bw__at(t, diff_src, i * ns), result, ns);
+        const float *copy = bw__f32_copy(x, t, bw__const_at(t, from, i * n_from), n_from);
+        st = forward ? bw__conv_forward(c->in_f32, x, result, copy, w)
+                     : bw__conv_backward_data(c->in_f32, x, result, copy, w);
+        bw__from_f32(x, t, bw__at(t, to, i * n_to), result, n_to);
         bw__exec_release(x, inner);
     }
     bw__exec_release(x, mark);
@@ -283,11 +268,16 @@ static bw_status backward_weights_in_f32(bw_conv *c, bw_exec *x, float *diff_wei
 
 bw_status bw__conv_forward(bw_conv *c, bw_exec *x, void *dst, const void *src, const float *weights)
 {
-    if (c->in_f32) return forward_in_f32(c, x, dst, src, weights);
+    if (c->in_f32) return data_in_f32(c, x, BW_PASS_FORWARD, dst, src, weights);
     void *data[] = { bw__onednn_readable(src), bw__onednn_readable(weights), dst };
     double begin = bw__profile_begin(x);
-    bw_status st = c->as_products & BW_PASS_FORWARD ? bw__gemm_conv_forward(&c->shape, x, dst, src, weights)
-                                                    : bw__primitive_run(&c->forward, x, data, false);
+    bw_status st;
+    if (c->as_products & BW_PASS_FORWARD) {
+        st = bw__gemm_conv_forward(&c->shape, x, dst, src, weights);
+    } else {
+        BW_ASSERT(c->forward.primitive);
+        st = bw__primitive_run(&c->forward, x, data, false);
+    }
     bw__profile_end(x, begin, kind(c), "forward", bw__conv_flops(c));
     return st;
 }
@@ -295,7 +285,7 @@ bw_status bw__conv_forward(bw_conv *c, bw_exec *x, void *dst, const void *src, c
 bw_status bw__conv_backward_data(bw_conv *c, bw_exec *x, void *diff_src, const void *diff_dst,
                                  const float *weights)
 {
-    if (c->in_f32) return backward_data_in_f32(c, x, diff_src, diff_dst, weights);
+    if (c->in_f32) return data_in_f32(c, x, BW_PASS_BACKWARD_DATA, diff_src, diff_dst, weights);
     void *data[] = { diff_src, bw__onednn_readable(weights), bw__onednn_readable(diff_dst) };
     double begin = bw__profile_begin(x);
     bw_status st;

@@ -1,20 +1,7 @@
 /* Training with bf16 activations, imitated where the processor has no arithmetic for it (BLOCKWISE_BF16). */
-#include "check.h"
-#include "base/rng.h"
-#include "model/network_internal.h"
+#include "train/training.h"
 #include "nn/loops.h"
-#include "train/trainer_internal.h"
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-enum { STEPS_PER_EPOCH = 10 };
-
-typedef struct setup {
-    bw_network *net;
-    bw_trainer *trainer;
-    float *views;
-} setup;
 
 static bw_config config_of(const char *dtype, const char *const *extra)
 {
@@ -38,26 +25,6 @@ static bw_config config_of(const char *dtype, const char *const *extra)
         CHECK_OK(bw_config_set(&c, *extra));
     CHECK_OK(bw_config_resolve(&c));
     return c;
-}
-
-static setup make(const bw_config *c)
-{
-    setup s = { 0 };
-    int64_t count = BW_VIEWS * c->train.batch * c->data.image_size * c->data.image_size * 3;
-    CHECK_OK(bw_network_create(&s.net, c));
-    CHECK_OK(bw_trainer_create(&s.trainer, s.net, STEPS_PER_EPOCH));
-    s.views = malloc((size_t)count * sizeof(float));
-    assert_non_null(s.views);
-    bw_rng r = bw__rng(1, BW_RNG_SYNTHETIC, 0, 0, 0);
-    bw__rng_normal_f32(&r, s.views, count);
-    return s;
-}
-
-static void drop(setup *s)
-{
-    bw_trainer_free(s->trainer);
-    bw_network_free(s->net);
-    free(s->views);
 }
 
 static void emulate(const char *value)
@@ -120,7 +87,7 @@ static void keep_grads(void *user, int k, const float *grads)
     memcpy(g->block[k], grads, (size_t)n * sizeof(float));
 }
 
-static kept_grads grads_of(setup *s, bw_step *step)
+static kept_grads grads_of(training *s, bw_step *step)
 {
     kept_grads g = { .net = s->net };
     s->trainer->on_grads = keep_grads;
@@ -168,7 +135,7 @@ static void losses_and_gradients_of_a_step_are_those_of_f32_within_rounding(void
     const char *const *const kinds[] = { NULL, with_noise, end_to_end, with_max_pool };
     for (int i = 0; i < 4; i++) {
         bw_config a = config_of("dtype=f32", kinds[i]), b = config_of("dtype=bf16", kinds[i]);
-        setup f32 = make(&a), rounded = make(&a), bf16 = make(&b);
+        training f32 = make_training(&a), rounded = make_training(&a), bf16 = make_training(&b);
         bw_step x, y, unused;
         round_to_bf16(rounded.views, BW_VIEWS * a.train.batch * a.data.image_size * a.data.image_size * 3);
         for (int k = 0; k < rounded.net->blocks; k++)
@@ -189,9 +156,9 @@ static void losses_and_gradients_of_a_step_are_those_of_f32_within_rounding(void
         free_grads(&want);
         free_grads(&near);
         free_grads(&got);
-        drop(&f32);
-        drop(&rounded);
-        drop(&bf16);
+        drop_training(&f32);
+        drop_training(&rounded);
+        drop_training(&bf16);
     }
 }
 
@@ -199,7 +166,7 @@ static void losses_of_a_few_steps_go_the_way_of_f32(void **state)
 {
     (void)state;
     bw_config a = config_of("dtype=f32", NULL), b = config_of("dtype=bf16", NULL);
-    setup f32 = make(&a), bf16 = make(&b);
+    training f32 = make_training(&a), bf16 = make_training(&b);
     bw_step x, y, first;
     for (int i = 0; i < 12; i++) {
         CHECK_OK(bw_trainer_step(f32.trainer, &x, f32.views));
@@ -212,15 +179,8 @@ static void losses_of_a_few_steps_go_the_way_of_f32(void **state)
         if (!(fabs(y.loss[k] - x.loss[k]) < 0.05 * first.loss[k]))
             fail_msg("block %d: loss %g, f32 %g", k + 1, y.loss[k], x.loss[k]);
     }
-    drop(&f32);
-    drop(&bf16);
-}
-
-static bool same_values(const bw_network *a, const bw_network *b, int block)
-{
-    const bw_params *p = &a->params[block], *q = &b->params[block];
-    return memcmp(p->values, q->values, (size_t)p->total * sizeof(float)) == 0 &&
-           memcmp(p->momenta, q->momenta, (size_t)p->trained * sizeof(float)) == 0;
+    drop_training(&f32);
+    drop_training(&bf16);
 }
 
 static void recomputing_changes_no_bit(void **state)
@@ -228,7 +188,7 @@ static void recomputing_changes_no_bit(void **state)
     (void)state;
     const char *const again[] = { "train.recompute=true", NULL };
     bw_config a = config_of("dtype=bf16", NULL), b = config_of("dtype=bf16", again);
-    setup saved = make(&a), computed = make(&b);
+    training saved = make_training(&a), computed = make_training(&b);
     bw_step x, y;
     for (int i = 0; i < 2; i++) {
         CHECK_OK(bw_trainer_step(saved.trainer, &x, saved.views));
@@ -236,8 +196,8 @@ static void recomputing_changes_no_bit(void **state)
     }
     for (int k = 0; k < x.blocks; k++)
         assert_true(same_values(saved.net, computed.net, k));
-    drop(&saved);
-    drop(&computed);
+    drop_training(&saved);
+    drop_training(&computed);
 }
 
 /* A network whose saved tensors are far larger than what one convolution works on: there the copies of the
@@ -247,12 +207,12 @@ static void activations_take_half_the_memory(void **state)
     (void)state;
     const char *const deep[] = { "model.arch=resnet50", "train.order=end-to-end", NULL };
     bw_config a = config_of("dtype=f32", deep), b = config_of("dtype=bf16", deep);
-    setup f32 = make(&a), bf16 = make(&b);
+    training f32 = make_training(&a), bf16 = make_training(&b);
     double share = (double)bw_trainer_arena_bytes(bf16.trainer) / (double)bw_trainer_arena_bytes(f32.trainer);
     print_message("arena of bf16 over that of f32: %.3f\n", share);
     assert_true(share < 0.6);
-    drop(&f32);
-    drop(&bf16);
+    drop_training(&f32);
+    drop_training(&bf16);
 }
 
 int main(void)

@@ -1,18 +1,7 @@
 /* What a step needs: how the arena grows with the batch, what recomputing saves and that it changes no bit,
  * and that a step allocates nothing. */
-#include "check.h"
+#include "train/training.h"
 #include "base/memory.h"
-#include "base/rng.h"
-#include "model/network_internal.h"
-#include "train/trainer_internal.h"
-#include <stdlib.h>
-#include <string.h>
-
-typedef struct setup {
-    bw_network *net;
-    bw_trainer *trainer;
-    float *views;
-} setup;
 
 static bw_config config_of(const char *const *settings)
 {
@@ -22,26 +11,6 @@ static bw_config config_of(const char *const *settings)
         CHECK_OK(bw_config_set(&c, *settings));
     CHECK_OK(bw_config_resolve(&c));
     return c;
-}
-
-static setup make(const bw_config *c)
-{
-    setup s = { 0 };
-    int64_t count = BW_VIEWS * c->train.batch * c->data.image_size * c->data.image_size * 3;
-    CHECK_OK(bw_network_create(&s.net, c));
-    CHECK_OK(bw_trainer_create(&s.trainer, s.net, 10));
-    s.views = malloc((size_t)count * sizeof(float));
-    assert_non_null(s.views);
-    bw_rng r = bw__rng(1, BW_RNG_SYNTHETIC, 0, 0, 0);
-    bw__rng_normal_f32(&r, s.views, count);
-    return s;
-}
-
-static void drop(setup *s)
-{
-    bw_trainer_free(s->trainer);
-    bw_network_free(s->net);
-    free(s->views);
 }
 
 /* Bytes by which views and arena grow with one sample, heads included: a bit for each element of the first
@@ -117,13 +86,13 @@ static void recompute_changes_no_bit(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *const *k = cases[i];
-        setup s[2];
+        training s[2];
         for (int recompute = 0; recompute < 2; recompute++) {
             bw_config c = config_of((const char *const[]){
                 k[0], k[1], k[2], k[3], "model.width=8", "data.image_size=32", "train.batch=4",
                 "projector.widths=[24,24,16]", "model.zero_init_residual=false", "optimizer.name=sgd",
                 "optimizer.lr=0.5", recompute ? "train.recompute=true" : "train.recompute=false", NULL });
-            s[recompute] = make(&c);
+            s[recompute] = make_training(&c);
         }
         for (int step = 0; step < 3; step++) {
             bw_step a, b;
@@ -133,8 +102,8 @@ static void recompute_changes_no_bit(void **state)
             assert_memory_equal(a.grad_norm, b.grad_norm, sizeof a.grad_norm);
         }
         assert_same_bits(s[0].net, s[1].net);
-        drop(&s[0]);
-        drop(&s[1]);
+        drop_training(&s[0]);
+        drop_training(&s[1]);
     }
 }
 
@@ -147,14 +116,14 @@ static void a_step_allocates_nothing(void **state)
             "projector.widths=[24,24,16]", "noise.kind=all", "health.every=1",
             recompute ? "train.recompute=true" : "train.recompute=false", NULL });
         int64_t before = bw__alloc_count();
-        setup s = make(&c);
+        training s = make_training(&c);
         bw_step step;
         assert_true(bw__alloc_count() > before); /* they are counted */
         before = bw__alloc_count();
         CHECK_OK(bw_trainer_step(s.trainer, &step, s.views));
         CHECK_OK(bw_trainer_step(s.trainer, &step, s.views));
         assert_int_equal(bw__alloc_count() - before, 0);
-        drop(&s);
+        drop_training(&s);
     }
 }
 

@@ -1,17 +1,6 @@
 /* The step: blocks do not touch each other, the order of work does not change numbers, memory is freed. */
-#include "check.h"
-#include "base/rng.h"
-#include "model/network_internal.h"
-#include "train/trainer_internal.h"
+#include "train/training.h"
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-typedef struct setup {
-    bw_network *net;
-    bw_trainer *trainer;
-    float *views;
-} setup;
 
 static bw_config tiny_config(const char *extra)
 {
@@ -35,40 +24,13 @@ static bw_config tiny_config(const char *extra)
     return c;
 }
 
-static setup make(const bw_config *c)
-{
-    setup s = { 0 };
-    int64_t count = BW_VIEWS * c->train.batch * c->data.image_size * c->data.image_size * 3;
-    CHECK_OK(bw_network_create(&s.net, c));
-    CHECK_OK(bw_trainer_create(&s.trainer, s.net, 10));
-    s.views = malloc((size_t)count * sizeof(float));
-    assert_non_null(s.views);
-    bw_rng r = bw__rng(1, BW_RNG_SYNTHETIC, 0, 0, 0);
-    bw__rng_normal_f32(&r, s.views, count);
-    return s;
-}
-
-static void drop(setup *s)
-{
-    bw_trainer_free(s->trainer);
-    bw_network_free(s->net);
-    free(s->views);
-}
-
-static bool same_values(const bw_network *a, const bw_network *b, int block)
-{
-    const bw_params *p = &a->params[block], *q = &b->params[block];
-    return p->total == q->total && memcmp(p->values, q->values, (size_t)p->total * sizeof(float)) == 0 &&
-           memcmp(p->momenta, q->momenta, (size_t)p->trained * sizeof(float)) == 0;
-}
-
 static void loss_falls_on_one_repeated_batch(void **state)
 {
     (void)state;
     const char *const order[] = { "train.order=simultaneous", "train.order=end-to-end" };
     for (int o = 0; o < 2; o++) {
         bw_config c = tiny_config(order[o]);
-        setup s = make(&c);
+        training s = make_training(&c);
         bw_step first, last;
         CHECK_OK(bw_trainer_step(s.trainer, &first, s.views));
         for (int i = 0; i < 40; i++)
@@ -78,7 +40,7 @@ static void loss_falls_on_one_repeated_batch(void **state)
         for (int k = 0; k < last.blocks; k++)
             if (!(last.loss[k] < 0.7 * first.loss[k]))
                 fail_msg("%s, block %d: loss %g -> %g", order[o], k + 1, first.loss[k], last.loss[k]);
-        drop(&s);
+        drop_training(&s);
     }
 }
 
@@ -89,7 +51,7 @@ static void interleaved_order_equals_all_forwards_first(void **state)
     bw_config c = tiny_config("noise.kind=all");
     CHECK_OK(bw_config_set(&c, "train.batch=24")); /* activations outweigh the tiles of the kernels */
     CHECK_OK(bw_config_resolve(&c));
-    setup a = make(&c), b = make(&c);
+    training a = make_training(&c), b = make_training(&c);
     /* The authors' order frees nothing before the end, so it needs a larger arena. */
     size_t interleaved = a.trainer->exec.arena.size;
     b.trainer->all_forwards_first = true;
@@ -108,8 +70,8 @@ static void interleaved_order_equals_all_forwards_first(void **state)
     print_message("arena at its peak: interleaved %zu bytes, all forwards first %zu\n",
                   a.trainer->exec.arena.peak, b.trainer->exec.arena.peak);
     assert_true(10 * a.trainer->exec.arena.peak < 7 * b.trainer->exec.arena.peak);
-    drop(&a);
-    drop(&b);
+    drop_training(&a);
+    drop_training(&b);
 }
 
 /* Changing one block's loss changes that block's parameters and no other's. */
@@ -118,7 +80,7 @@ static void loss_of_a_block_leaves_every_other_block_untouched(void **state)
     (void)state;
     bw_config c = tiny_config(NULL);
     for (int changed = 0; changed < 4; changed++) {
-        setup a = make(&c), b = make(&c);
+        training a = make_training(&c), b = make_training(&c);
         bw_step x, y;
         bw_loss_config other = c.loss;
         other.lambda *= 3;
@@ -130,8 +92,8 @@ static void loss_of_a_block_leaves_every_other_block_untouched(void **state)
         CHECK_OK(bw_trainer_step(b.trainer, &y, b.views));
         for (int k = 0; k < 4; k++)
             assert_int_equal(same_values(a.net, b.net, k), k != changed);
-        drop(&a);
-        drop(&b);
+        drop_training(&a);
+        drop_training(&b);
     }
 }
 
@@ -139,7 +101,7 @@ static void number_of_threads_does_not_change_a_step(void **state)
 {
     (void)state;
     bw_config one = tiny_config("threads=1"), two = tiny_config("threads=2");
-    setup a = make(&one), b = make(&two);
+    training a = make_training(&one), b = make_training(&two);
     bw_step x, y;
     for (int i = 0; i < 2; i++) {
         CHECK_OK(bw_trainer_step(a.trainer, &x, a.views));
@@ -148,20 +110,20 @@ static void number_of_threads_does_not_change_a_step(void **state)
     /* oneDNN splits its sums by thread, so equality is up to rounding. */
     for (int k = 0; k < 4; k++)
         assert_true(fabs(x.loss[k] - y.loss[k]) <= 1e-4 * fabs(x.loss[k]));
-    drop(&a);
-    drop(&b);
+    drop_training(&a);
+    drop_training(&b);
 }
 
 static void a_value_that_is_not_finite_names_block_and_step(void **state)
 {
     (void)state;
     bw_config c = tiny_config(NULL);
-    setup s = make(&c);
+    training s = make_training(&c);
     bw_step x;
     s.net->params[2].values[0] = NAN;
     assert_int_equal(bw_trainer_step(s.trainer, &x, s.views), BW_ENONFINITE);
     assert_non_null(strstr(bw_last_error(), "step 1, block 3"));
-    drop(&s);
+    drop_training(&s);
 }
 
 int main(void)
