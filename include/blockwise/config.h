@@ -12,43 +12,67 @@ extern "C" {
 
 #define BW_MAX_BLOCKS    64 /**< one block per residual unit of ResNet-101 is 33 */
 #define BW_MAX_PROJECTOR 8  /**< linear layers of a projector */
+#define BW_MAX_DECAYS    8  /**< falls of the learning rate with schedule step */
 #define BW_VIEWS         2
 
 typedef enum bw_dtype { BW_DTYPE_F32, BW_DTYPE_BF16, BW_DTYPE_AUTO } bw_dtype;
 typedef enum bw_arch { BW_ARCH_RESNET18, BW_ARCH_RESNET34, BW_ARCH_RESNET50, BW_ARCH_RESNET101 } bw_arch;
 typedef enum bw_stem { BW_STEM_IMAGENET, BW_STEM_CIFAR } bw_stem;
-typedef enum bw_cuts { BW_CUTS_STAGES } bw_cuts;
-typedef enum bw_pool { BW_POOL_GSP, BW_POOL_CBE } bw_pool;
-typedef enum bw_loss_name { BW_LOSS_BARLOW_TWINS } bw_loss_name;
+typedef enum bw_pool { BW_POOL_GSP, BW_POOL_CBE, BW_POOL_LSP } bw_pool;
+typedef enum bw_loss_name {
+    BW_LOSS_BARLOW_TWINS,
+    BW_LOSS_VICREG,
+    BW_LOSS_SIMCLR,
+    BW_LOSS_CROSS_ENTROPY
+} bw_loss_name;
 typedef enum bw_noise_kind { BW_NOISE_NONE, BW_NOISE_ALL, BW_NOISE_HW, BW_NOISE_C } bw_noise_kind;
-typedef enum bw_order { BW_ORDER_SIMULTANEOUS, BW_ORDER_END_TO_END } bw_order;
-typedef enum bw_optimizer_name { BW_OPTIMIZER_LARS, BW_OPTIMIZER_SGD } bw_optimizer_name;
+typedef enum bw_order { BW_ORDER_SIMULTANEOUS, BW_ORDER_END_TO_END, BW_ORDER_SEQUENTIAL } bw_order;
+typedef enum bw_optimizer_name { BW_OPTIMIZER_LARS, BW_OPTIMIZER_SGD, BW_OPTIMIZER_ADAMW } bw_optimizer_name;
+typedef enum bw_schedule_name { BW_SCHEDULE_COSINE, BW_SCHEDULE_STEP, BW_SCHEDULE_CONSTANT } bw_schedule_name;
 typedef enum bw_interpolation { BW_INTERPOLATION_BICUBIC, BW_INTERPOLATION_BILINEAR } bw_interpolation;
+
+/** Some numbers, or a word for them: then `n` is the word's negative value and `at` is not used. */
+typedef struct bw_int_list {
+    int n;
+    int64_t at[BW_MAX_BLOCKS];
+} bw_int_list;
+enum {
+    BW_CUTS_STAGES = -1, /**< of bw_model_config.cuts: behind the last unit of each stage */
+    BW_CUTS_UNITS = -2,  /**< behind every residual unit */
+    BW_BLOCKS_ALL = -1   /**< of lists of blocks */
+};
 
 typedef struct bw_model_config {
     bw_arch arch;
-    int64_t width;           /**< channels of the stem, a multiple of 8; default 64 */
-    bw_stem stem;            /**< imagenet: 7x7/2 + max pool; cifar: 3x3/1, no pool */
-    bw_cuts cuts;            /**< where the trunk is cut into blocks */
+    int64_t width; /**< channels of the stem, a multiple of 8; default 64 */
+    bw_stem stem;  /**< imagenet: 7x7/2 + max pool; cifar: 3x3/1, no pool */
+    bw_int_list
+        cuts; /**< where the trunk is cut into blocks: behind which residual units, from 1, ascending */
     bool zero_init_residual; /**< last batch norm weight of every unit starts at 0 */
 } bw_model_config;
 
 typedef struct bw_head_config {
     bw_pool pool;
-    int filter;  /**< kernel of the expansion: 1 */
-    int64_t dim; /**< width of the expansion; 0 before resolving: the last block's width */
-    int stride;  /**< 1 */
+    int filter;  /**< kernel of the expansion: 1 or 3 */
+    int64_t dim; /**< width of the expansion (cbe) or of all cells (lsp); 0 before resolving: the last
+                    block's width */
+    int stride;  /**< of the expansion */
 } bw_head_config;
 
 typedef struct bw_projector_config {
-    int n; /**< number of linear layers, 1..BW_MAX_PROJECTOR */
+    int n; /**< number of linear layers, 1..BW_MAX_PROJECTOR; with cross-entropy those before the
+              classifier, from 0 */
     int64_t widths[BW_MAX_PROJECTOR];
 } bw_projector_config;
 
 typedef struct bw_loss_config {
     bw_loss_name name;
-    double lambda; /**< weight of the off-diagonal terms */
-    double scale;  /**< factor on the whole loss */
+    double scale;      /**< factor on the whole loss; NaN before resolving: 0.024 with barlow-twins, else 1 */
+    double lambda;     /**< barlow-twins: weight of the off-diagonal terms */
+    double invariance; /**< vicreg: weights of its three terms */
+    double variance, covariance;
+    double temperature; /**< simclr */
+    int64_t classes;    /**< cross-entropy; 0: those of the data, filled in by whoever has the data */
 } bw_loss_config;
 
 typedef struct bw_noise_config {
@@ -61,9 +85,17 @@ typedef struct bw_optimizer_config {
     double lr; /**< base, times batch / 256; NaN before resolving: by batch size */
     double momentum;
     double weight_decay;
-    double eta;           /**< trust coefficient of LARS */
+    double eta;        /**< trust coefficient of LARS */
+    bool clip_lr;      /**< LARS: a tensor's rate is never above the learning rate */
+    double beta2, eps; /**< AdamW; its beta1 is `momentum` */
+    bw_schedule_name schedule;
     double warmup_epochs; /**< never more than a tenth of the run is used */
     double final_lr;      /**< share of the base lr at the end of the cosine: 0.001 */
+    struct {
+        int n;
+        double at[BW_MAX_DECAYS]; /**< shares of the run, ascending: where schedule step falls */
+    } decay;
+    double decay_factor; /**< of every fall */
 } bw_optimizer_config;
 
 /** Augmentation of one view. Probabilities in [0, 1]. */
@@ -92,18 +124,22 @@ typedef struct bw_config {
     int threads; /**< compute threads; 0 before resolving: all usable cores */
     bw_dtype dtype;
     bw_model_config model;
+    /* These five in this order are what bw_block_config has: a block's own settings lie alike. */
     bw_head_config head;
     bw_projector_config projector;
     bw_loss_config loss;
     bw_noise_config noise;
+    bw_optimizer_config optimizer;
     struct {
         bw_order order;
-        int64_t epochs;
-        int64_t batch; /**< global, images per step */
-        int64_t steps; /**< ends the run early; -1: as the epochs say; 0: write initial weights, stop */
+        int64_t epochs;     /**< sequential: of every block */
+        int64_t batch;      /**< global, images per step */
+        int64_t steps;      /**< ends the run early; -1: as the epochs say; 0: write initial weights, stop */
+        bw_int_list blocks; /**< which are trained, from 1; the others stay as they begin */
+        bw_int_list init_blocks; /**< which take the weights given to start from; the others begin afresh */
+        int64_t split;           /**< parts a batch goes through the network in */
         bool recompute;
     } train;
-    bw_optimizer_config optimizer;
     bw_augment_config augment;
     struct {
         int64_t image_size; /**< pixels; 0 before resolving: 224, or 32 with stem cifar */
@@ -119,7 +155,7 @@ typedef struct bw_config {
         int data, block; /**< 1: this version trains in one process */
     } parallel;
     struct {
-        int64_t every; /**< epochs between probes during training; only 0, none */
+        int64_t every; /**< epochs between scores of the online probe; 0: none */
     } probe;
     struct {
         int64_t every; /**< steps between measures of the embeddings' health */

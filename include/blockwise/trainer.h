@@ -6,14 +6,19 @@
 extern "C" {
 #endif
 
-/** What one step did. Arrays have `blocks` entries. */
+#define BW_MAX_TERMS 8 /**< terms of all losses together */
+
+/** What one step did. Arrays have `blocks` entries; NaN stands for what a block does not have: a block that
+ *  was not trained in this step, a term of another loss. */
 typedef struct bw_step {
     int64_t step;  /**< steps done, this one included */
     int64_t epoch; /**< of this step, from 0 */
     int blocks;
     double lr;
     double loss[BW_MAX_BLOCKS];
-    double on_diag[BW_MAX_BLOCKS], off_diag[BW_MAX_BLOCKS]; /**< unweighted sums of Barlow Twins */
+    int terms;                                /**< those of the losses of all blocks, each name once */
+    const char *term_name[BW_MAX_TERMS];      /**< "on_diag", "off_diag"; borrowed, valid for ever */
+    double term[BW_MAX_TERMS][BW_MAX_BLOCKS]; /**< unweighted and unscaled */
     double grad_norm[BW_MAX_BLOCKS];
     bool has_health;
     double embedding_std[BW_MAX_BLOCKS];  /**< mean std over the batch of L2-normalised z, times sqrt(D) */
@@ -34,11 +39,12 @@ BW_API BW_MUST_CHECK
 bw_status bw_trainer_create(bw_trainer **out, bw_network *network, int64_t steps_per_epoch);
 BW_API void bw_trainer_free(bw_trainer *trainer);
 
-/** One optimiser step of every block on views [2, batch, S, S, 3], f32, normalised (NHWC).
+/** One optimiser step of every block on views [2, batch, S, S, 3], f32, normalised (NHWC). labels [batch]:
+ *  classes from 0, or -1; may be NULL where no loss needs them.
  *  @return BW_OK; BW_ENONFINITE naming block and step, with every block before it already updated;
  *          BW_EKERNEL */
 BW_API BW_MUST_CHECK
-bw_status bw_trainer_step(bw_trainer *trainer, bw_step *out, const float *views);
+bw_status bw_trainer_step(bw_trainer *trainer, bw_step *out, const float *views, const int *labels);
 
 /** Steps done so far, and the number of steps of the whole run. */
 BW_API int64_t bw_trainer_steps_done(const bw_trainer *trainer);

@@ -27,7 +27,7 @@ static bw_status time_loader_step(double *seconds, bw_trainer *trainer, bw_loade
     bw_step step;
     double start = bw__now_s();
     bw_status st = bw__loader_next(loader, &batch);
-    if (st == BW_OK) st = bw_trainer_step(trainer, &step, batch->images);
+    if (st == BW_OK) st = bw_trainer_step(trainer, &step, batch->images, batch->labels);
     *seconds = bw__now_s() - start;
     return st;
 }
@@ -40,7 +40,7 @@ static bw_status time_steps(result *r, bw_loader *loader, bw_trainer *trainer, c
     for (int i = -warmup; i < r->steps; i++) {
         if (i == 0 && r->profiled) bw__trainer_set_profile(trainer, &r->profile);
         double start = bw__now_s();
-        bw_status st = bw_trainer_step(trainer, &step, views);
+        bw_status st = bw_trainer_step(trainer, &step, views, NULL);
         if (st != BW_OK) return st;
         double s = bw__now_s() - start;
         if (i >= 0) {

@@ -51,6 +51,7 @@ struct bw_loader {
     int64_t end_step;     /* no step from here on */
     float *floats;        /* [views, most, S, S, 3]: the batch that is handed out */
     int64_t *index;       /* [most] of it */
+    int *labels;          /* [most] of it */
     bw_batch batch;
     double wait_s;
     bw_status status; /* once failed, for ever */
@@ -241,6 +242,7 @@ static bw_status alloc_batches(bw_loader *loader)
     const int64_t bytes = loader->views * loader->most * loader->sample_bytes;
     BW_TRY(BW_ALLOC(&loader->floats, bytes));
     BW_TRY(BW_ALLOC(&loader->index, loader->most));
+    BW_TRY(BW_ALLOC(&loader->labels, loader->most));
     for (int a = 0; a < AHEAD; a++) {
         loader->slots[a].step = -1;
         BW_TRY(BW_ALLOC(&loader->slots[a].pixels, bytes));
@@ -321,6 +323,7 @@ void bw__loader_free(bw_loader *loader)
     bw__free(loader->workers);
     bw__free(loader->floats);
     bw__free(loader->index);
+    bw__free(loader->labels);
     bw__bad_images_clear(&loader->bad);
     bw__sampler_clear(&loader->sampler);
     bw__free(loader);
@@ -372,7 +375,9 @@ static void fill_batch(bw_loader *loader, const slot *s)
 {
     bw_batch *b = &loader->batch;
     const int64_t sample = loader->sample_bytes;
-    *b = (bw_batch){ .images = loader->floats, .views = loader->views, .index = loader->index };
+    *b = (bw_batch){
+        .images = loader->floats, .views = loader->views, .index = loader->index, .labels = loader->labels
+    };
     b->step = s->step;
     b->epoch = s->step / loader->sampler.steps_per_epoch;
     for (int64_t i = 0; i < s->n; i++)
@@ -382,6 +387,7 @@ static void fill_batch(bw_loader *loader, const slot *s)
             if (s->index[i] < 0) continue;
             bw__normalise(b->images + (v * b->n + n) * sample, s->pixels + (v * loader->most + i) * sample,
                           sample / 3, loader->augment.mean, loader->augment.std);
+            b->labels[n] = bw_dataset_label(loader->dataset, s->index[i]);
             b->index[n++] = s->index[i];
         }
 }

@@ -36,6 +36,7 @@ typedef struct bw_batch {
     int64_t n;     /* 0 only where `count` was given: this rank's slice of a last, smaller batch */
     int64_t step, epoch;
     int64_t *index; /* [n] number of each image in the data set, after replacement of unreadable ones */
+    int *labels;    /* [n] their classes, or -1 */
 } bw_batch;
 
 typedef struct bw_loader bw_loader;

@@ -116,8 +116,10 @@ static const char *type_name(const bw_key *key)
         return "boolean";
     case BW_KEY_ENUM:
         return "word";
-    case BW_KEY_WIDTHS:
+    case BW_KEY_INTS:
         return "list of whole numbers";
+    case BW_KEY_REALS:
+        return "list of numbers";
     default:
         return "whole number";
     }

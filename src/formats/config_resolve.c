@@ -22,9 +22,9 @@ bw_config bw_config_default(void)
     for (int i = 0; i < bw__keys(); i++) {
         const bw_key *key = bw__key(i);
         char text[BW_KEY_TEXT];
-        const char *items[BW_MAX_PROJECTOR];
+        const char *items[BW_MAX_BLOCKS];
         (void)snprintf(text, sizeof text, "%s", key->default_text);
-        int n = split_default(text, items, BW_MAX_PROJECTOR);
+        int n = split_default(text, items, BW_MAX_BLOCKS);
         bw_status st = bw__key_assign(&config, key, items, n, key->default_text[0] == '[');
         BW_ASSERT(st == BW_OK);
     }
@@ -46,7 +46,15 @@ static double lars_base_lr(double batch)
     return LR[N - 1];
 }
 
-static const double SGD_BASE_LR = 0.05;
+static const double SGD_BASE_LR = 0.05, ADAMW_BASE_LR = 0.001;
+static const double BARLOW_SCALE = 0.024; /* the authors' script */
+
+static double base_lr(bw_optimizer_name name, double batch)
+{
+    return name == BW_OPTIMIZER_LARS  ? lars_base_lr(batch)
+           : name == BW_OPTIMIZER_SGD ? SGD_BASE_LR
+                                      : ADAMW_BASE_LR;
+}
 
 /* Channels of the last stage: eight times the stem's, four times more with bottleneck units. */
 static int64_t last_block_width(const bw_model_config *model)
@@ -60,9 +68,8 @@ static bw_status resolve_numbers(bw_config *c)
     if (c->threads == 0) c->threads = bw__usable_cores();
     if (c->data.threads == 0) c->data.threads = c->threads;
     if (c->data.image_size == 0) c->data.image_size = c->model.stem == BW_STEM_CIFAR ? 32 : 224;
-    if (isnan(c->optimizer.lr))
-        c->optimizer.lr =
-            c->optimizer.name == BW_OPTIMIZER_LARS ? lars_base_lr((double)c->train.batch) : SGD_BASE_LR;
+    if (isnan(c->optimizer.lr)) c->optimizer.lr = base_lr(c->optimizer.name, (double)c->train.batch);
+    if (isnan(c->loss.scale)) c->loss.scale = c->loss.name == BW_LOSS_BARLOW_TWINS ? BARLOW_SCALE : 1.0;
     if (c->data.images > 0 && c->data.images < c->train.batch)
         return bw_fail(BW_EINVAL,
                        "data.images: %lld is less than train.batch %lld; use more images or a "
@@ -76,6 +83,16 @@ static bw_status resolve_head(bw_config *c)
     if (c->train.order == BW_ORDER_END_TO_END) {
         if (!bw_config_is_set(c, "head.pool")) c->head.pool = BW_POOL_GSP;
         if (!bw_config_is_set(c, "noise.kind")) c->noise.kind = BW_NOISE_NONE;
+    }
+    if (c->loss.name == BW_LOSS_CROSS_ENTROPY) {
+        if (!bw_config_is_set(c, "projector.widths")) c->projector = (bw_projector_config){ .n = 0 };
+    } else if (c->projector.n == 0) {
+        return bw_fail(BW_EINVAL,
+                       "projector.widths: an empty list, but the %s loss needs a projector; give "
+                       "at least one width",
+                       c->loss.name == BW_LOSS_VICREG   ? "vicreg"
+                       : c->loss.name == BW_LOSS_SIMCLR ? "simclr"
+                                                        : "barlow-twins");
     }
     int64_t width = last_block_width(&c->model);
     if (c->head.pool == BW_POOL_GSP && c->head.dim != width) {

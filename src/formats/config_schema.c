@@ -7,12 +7,15 @@
 static const char *const DTYPES[] = { "f32", "bf16", "auto", NULL };
 static const char *const ARCHS[] = { "resnet18", "resnet34", "resnet50", "resnet101", NULL };
 static const char *const STEMS[] = { "imagenet", "cifar", NULL };
-static const char *const CUTS[] = { "stages", NULL };
-static const char *const POOLS[] = { "gsp", "cbe", NULL };
-static const char *const LOSSES[] = { "barlow-twins", NULL };
+static const char *const CUTS[] = { "stages", "units", NULL };
+static const char *const BLOCKS[] = { "all", NULL };
+static const char *const POOLS[] = { "gsp", "cbe", "lsp", NULL };
+static const char *const LOSSES[] = { "barlow-twins", "vicreg", "simclr", "cross-entropy", NULL };
 static const char *const NOISES[] = { "none", "all", "hw", "c", NULL };
-static const char *const ORDERS[] = { "simultaneous", "end-to-end", NULL };
-static const char *const OPTIMIZERS[] = { "lars", "sgd", NULL };
+static const char *const ORDERS[] = { "simultaneous", "end-to-end", "sequential", NULL };
+static const char *const OPTIMIZERS[] = { "lars", "sgd", "adamw", NULL };
+static const char *const SCHEDULES[] = { "cosine", "step", "constant", NULL };
+static const int64_t FILTERS[] = { 1, 3, 0 };
 static const char *const INTERPOLATIONS[] = { "bicubic", "bilinear", NULL };
 
 #define AT(member)      .offset = offsetof(bw_config, member)
@@ -20,6 +23,7 @@ static const char *const INTERPOLATIONS[] = { "bicubic", "bilinear", NULL };
 #define AUTO(value)     .auto_word = "auto", .auto_value = (value)
 #define WORDS(list)     .type = BW_KEY_ENUM, .names = (list)
 #define LIST(n)         .type = BW_KEY_REAL, .count = (n)
+#define INTS(lo, hi)    .type = BW_KEY_INTS, .least = (lo), .most = (hi)
 #define MOST_STEPS      1e12
 #define MOST_IMAGES     1e12
 #define MOST_PROCESSORS 4096
@@ -149,9 +153,13 @@ static const bw_key KEYS[] = {
       .help = "imagenet: 7x7, stride 2, max pool; cifar: 3x3, stride 1, no pool" },
     { .name = "model.cuts",
       AT(model.cuts),
-      WORDS(CUTS),
+      INTS(0, BW_MAX_BLOCKS - 1),
+      RANGE(1, BW_MAX_BLOCKS - 1),
+      .names = CUTS,
+      .ascending = true,
       .default_text = "stages",
-      .help = "where the trunk is cut into blocks" },
+      .help = "where the trunk is cut into blocks: behind each stage, behind each residual unit, or behind "
+              "the units named, counted from 1" },
     { .name = "model.zero_init_residual",
       AT(model.zero_init_residual),
       .type = BW_KEY_BOOL,
@@ -163,11 +171,13 @@ static const bw_key KEYS[] = {
       WORDS(POOLS),
       .default_text = "cbe",
       .help = "cbe: convolution to head.dim channels, then global average; gsp: the average alone, "
-              "the default of train.order end-to-end" },
+              "the default of train.order end-to-end; lsp: averages over a grid of cells, head.dim values in "
+              "all" },
     { .name = "head.filter",
       AT(head.filter),
       .type = BW_KEY_INT,
-      RANGE(1, 1),
+      RANGE(1, 3),
+      .choices = FILTERS,
       .default_text = "1",
       .help = "kernel size of the head's convolution" },
     { .name = "head.dim",
@@ -177,38 +187,73 @@ static const bw_key KEYS[] = {
       .multiple = 8,
       AUTO(0),
       .default_text = "auto",
-      .help = "channels of the head's convolution; auto: the last block's width" },
+      .help = "channels of the head's convolution, or with lsp the values of all cells; auto: the last "
+              "block's width" },
     { .name = "head.stride",
       AT(head.stride),
       .type = BW_KEY_INT,
-      RANGE(1, 1),
+      RANGE(1, 8),
       .default_text = "1",
-      .help = "stride of the head's convolution" },
+      .help =
+          "stride of the head's convolution: above 1 the expansion is made at every so many pixels only" },
 
     { .name = "projector.widths",
       AT(projector),
-      .type = BW_KEY_WIDTHS,
+      INTS(0, BW_MAX_PROJECTOR),
       RANGE(1, 65536),
       .default_text = "[2048, 2048, 2048]",
-      .help = "outputs of each linear layer of the projector" },
+      .help = "outputs of each linear layer of the projector; with loss.name cross-entropy hidden layers "
+              "before the classifier, none unless given" },
 
     { .name = "loss.name",
       AT(loss.name),
       WORDS(LOSSES),
       .default_text = "barlow-twins",
       .help = "the loss of every block" },
+    { .name = "loss.scale",
+      AT(loss.scale),
+      .type = BW_KEY_REAL,
+      RANGE(1e-9, 1e6),
+      AUTO((double)NAN),
+      .default_text = "auto",
+      .help = "factor on the whole loss; auto: 0.024 with barlow-twins, 1 with the others" },
     { .name = "loss.lambda",
       AT(loss.lambda),
       .type = BW_KEY_REAL,
       RANGE(0, 1000),
       .default_text = "0.0051",
-      .help = "weight of the off-diagonal terms" },
-    { .name = "loss.scale",
-      AT(loss.scale),
+      .help = "barlow-twins: weight of the off-diagonal terms" },
+    { .name = "loss.invariance",
+      AT(loss.invariance),
       .type = BW_KEY_REAL,
-      RANGE(1e-9, 1e6),
-      .default_text = "0.024",
-      .help = "factor on the whole loss" },
+      RANGE(0, 1e6),
+      .default_text = "25",
+      .help = "vicreg: weight of the distance between the views" },
+    { .name = "loss.variance",
+      AT(loss.variance),
+      .type = BW_KEY_REAL,
+      RANGE(0, 1e6),
+      .default_text = "25",
+      .help = "vicreg: weight of the hinge on each dimension's standard deviation" },
+    { .name = "loss.covariance",
+      AT(loss.covariance),
+      .type = BW_KEY_REAL,
+      RANGE(0, 1e6),
+      .default_text = "1",
+      .help = "vicreg: weight of the covariances" },
+    { .name = "loss.temperature",
+      AT(loss.temperature),
+      .type = BW_KEY_REAL,
+      RANGE(1e-3, 1000),
+      .default_text = "0.2",
+      .help = "simclr: what cosines are divided by" },
+    { .name = "loss.classes",
+      AT(loss.classes),
+      .type = BW_KEY_I64,
+      RANGE(2, 1 << 20),
+      AUTO(0),
+      .default_text = "auto",
+      .help = "cross-entropy: number of classes; auto: those of the data" },
 
     { .name = "noise.kind",
       AT(noise.kind),
@@ -227,13 +272,14 @@ static const bw_key KEYS[] = {
       AT(train.order),
       WORDS(ORDERS),
       .default_text = "simultaneous",
-      .help = "simultaneous: every block its own loss in every step; end-to-end: one loss on the last" },
+      .help = "simultaneous: every block its own loss in every step; sequential: one block after the other, "
+              "those before it frozen; end-to-end: one loss on the last" },
     { .name = "train.epochs",
       AT(train.epochs),
       .type = BW_KEY_I64,
       RANGE(1, 1e6),
       .default_text = "100",
-      .help = "passes over the images" },
+      .help = "passes over the images; with train.order sequential for every block" },
     { .name = "train.batch",
       AT(train.batch),
       .type = BW_KEY_I64,
@@ -248,6 +294,29 @@ static const bw_key KEYS[] = {
       AUTO(-1),
       .default_text = "auto",
       .help = "ends the run early; auto: as the epochs say; 0: write initial weights and stop" },
+    { .name = "train.blocks",
+      AT(train.blocks),
+      INTS(1, BW_MAX_BLOCKS),
+      RANGE(1, BW_MAX_BLOCKS),
+      .names = BLOCKS,
+      .ascending = true,
+      .default_text = "all",
+      .help = "blocks that are trained, counted from 1; the others keep the weights they begin with" },
+    { .name = "train.init_blocks",
+      AT(train.init_blocks),
+      INTS(1, BW_MAX_BLOCKS),
+      RANGE(1, BW_MAX_BLOCKS),
+      .names = BLOCKS,
+      .ascending = true,
+      .default_text = "all",
+      .help = "blocks that take the weights of --init, counted from 1; the others begin afresh" },
+    { .name = "train.split",
+      AT(train.split),
+      .type = BW_KEY_I64,
+      RANGE(1, 1 << 20),
+      .default_text = "1",
+      .help = "parts in which a batch goes through the network: memory of one part, the loss of the whole "
+              "batch, batch norm over each part" },
     { .name = "train.recompute",
       AT(train.recompute),
       .type = BW_KEY_BOOL,
@@ -267,7 +336,9 @@ static const bw_key KEYS[] = {
       AUTO((double)NAN),
       .default_text = "auto",
       .help = "base learning rate, times batch / 256; auto for lars: 0.7 up to batch 128, 0.4 at 256, 0.3 at "
-              "512, 0.25 at 1024, 0.2 from 2048 on, between them linear in log(batch); auto for sgd: 0.05" },
+              "512, 0.25 at 1024, 0.2 from 2048 on, between them linear in log(batch); auto for sgd: 0.05, "
+              "for adamw: "
+              "0.001" },
     { .name = "optimizer.momentum",
       AT(optimizer.momentum),
       .type = BW_KEY_REAL,
@@ -292,6 +363,43 @@ static const bw_key KEYS[] = {
       RANGE(0, 1e6),
       .default_text = "10",
       .help = "linear rise of the rate; at most a tenth of the run is used" },
+    { .name = "optimizer.clip_lr",
+      AT(optimizer.clip_lr),
+      .type = BW_KEY_BOOL,
+      .default_text = "false",
+      .help = "lars: never let the rate of a tensor go above the learning rate itself" },
+    { .name = "optimizer.beta2",
+      AT(optimizer.beta2),
+      .type = BW_KEY_REAL,
+      RANGE(0, 0.9999999),
+      .default_text = "0.999",
+      .help = "adamw: share of the mean square that is kept; its beta1 is momentum" },
+    { .name = "optimizer.eps",
+      AT(optimizer.eps),
+      .type = BW_KEY_REAL,
+      RANGE(1e-30, 1),
+      .default_text = "1.0e-08",
+      .help = "adamw: added to the root of the mean square" },
+    { .name = "optimizer.schedule",
+      AT(optimizer.schedule),
+      WORDS(SCHEDULES),
+      .default_text = "cosine",
+      .help = "how the learning rate falls after the warm-up" },
+    { .name = "optimizer.decay_at",
+      AT(optimizer.decay),
+      .type = BW_KEY_REALS,
+      .least = 1,
+      .most = BW_MAX_DECAYS,
+      RANGE(0, 1),
+      .ascending = true,
+      .default_text = "[0.6, 0.8]",
+      .help = "schedule step: after which shares of the run the rate falls" },
+    { .name = "optimizer.decay_factor",
+      AT(optimizer.decay_factor),
+      .type = BW_KEY_REAL,
+      RANGE(0, 1),
+      .default_text = "0.1",
+      .help = "schedule step: what the rate is multiplied by at each fall" },
     { .name = "optimizer.final_lr",
       AT(optimizer.final_lr),
       .type = BW_KEY_REAL,
@@ -377,10 +485,10 @@ static const bw_key KEYS[] = {
     { .name = "probe.every",
       AT(probe.every),
       .type = BW_KEY_I64,
-      RANGE(0, 0),
-      .note = "this version probes after training only",
+      RANGE(0, 1e6),
       .default_text = "0",
-      .help = "epochs between probes during training; 0: none" },
+      .help = "epochs between scores of a linear classifier that learns beside every block from its detached "
+              "features; 0: none" },
     { .name = "health.every",
       AT(health.every),
       .type = BW_KEY_I64,

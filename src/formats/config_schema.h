@@ -6,13 +6,14 @@
 #include "blockwise/config.h"
 
 typedef enum bw_key_type {
-    BW_KEY_U64,   /* uint64_t */
-    BW_KEY_I64,   /* int64_t */
-    BW_KEY_INT,   /* int */
-    BW_KEY_REAL,  /* double, or an array of `count` doubles */
-    BW_KEY_BOOL,  /* bool */
-    BW_KEY_ENUM,  /* an enum whose values count from 0, as `names` do */
-    BW_KEY_WIDTHS /* bw_projector_config */
+    BW_KEY_U64,  /* uint64_t */
+    BW_KEY_I64,  /* int64_t */
+    BW_KEY_INT,  /* int */
+    BW_KEY_REAL, /* double, or an array of `count` doubles */
+    BW_KEY_BOOL, /* bool */
+    BW_KEY_ENUM, /* an enum whose values count from 0, as `names` do */
+    BW_KEY_INTS, /* a list of int64_t behind its length, an int: bw_int_list, bw_projector_config */
+    BW_KEY_REALS /* a list of double behind its length */
 } bw_key_type;
 
 typedef struct bw_key {
@@ -20,11 +21,14 @@ typedef struct bw_key {
     bw_key_type type;
     size_t offset;            /* in bw_config */
     int count;                /* reals: 0 is a single one, else a list of that many */
+    int least, most;          /* ints and reals: length of the list */
     double low, high;         /* of every number, both allowed */
     int64_t multiple;         /* whole numbers: of this; 0: any */
     bool ascending;           /* lists: no number smaller than the one before */
     bool may_differ;          /* in a run that is continued */
-    const char *const *names; /* enums: allowed words, NULL at the end */
+    const char *const *names; /* enums: allowed words, NULL at the end; ints: words for a list, number i as
+                                 length -1 - i */
+    const int64_t *choices;   /* whole numbers: only these, 0 at the end; or NULL */
     const char *auto_word;    /* stands for auto_value, which may lie outside the range; or NULL */
     double auto_value;        /* NaN only for reals */
     const char *default_text; /* as it would stand in a file */

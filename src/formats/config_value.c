@@ -42,9 +42,31 @@ static void append_real(char out[BW_KEY_TEXT], double x)
     append(out, text);
 }
 
+/* Lists of any length: the length, then the numbers; the structs of config.h that are lists agree. */
+typedef struct real_list {
+    int n;
+    double at[BW_MAX_DECAYS];
+} real_list;
+_Static_assert(offsetof(bw_projector_config, widths) == offsetof(bw_int_list, at), "lists lie alike");
+
+static int64_t *ints_of(void *list)
+{
+    return (int64_t *)(void *)((char *)list + offsetof(bw_int_list, at));
+}
+
+static const int64_t *const_ints_of(const void *list)
+{
+    return (const int64_t *)(const void *)((const char *)list + offsetof(bw_int_list, at));
+}
+
+static bool is_list(const bw_key *key)
+{
+    return key->count > 0 || key->type == BW_KEY_INTS || key->type == BW_KEY_REALS;
+}
+
 static bool is_whole(const bw_key *key)
 {
-    return key->type == BW_KEY_I64 || key->type == BW_KEY_INT || key->type == BW_KEY_WIDTHS;
+    return key->type == BW_KEY_I64 || key->type == BW_KEY_INT || key->type == BW_KEY_INTS;
 }
 
 /* Bounds of whole numbers without an exponent. */
@@ -62,7 +84,12 @@ static void append_bound(char out[BW_KEY_TEXT], const bw_key *key, double x)
 static void append_numbers_range(char out[BW_KEY_TEXT], const bw_key *key)
 {
     char text[BW_REAL_TEXT];
-    if (key->low == key->high) {
+    if (key->choices) {
+        for (int i = 0; key->choices[i]; i++) {
+            (void)snprintf(text, sizeof text, "%s%lld", i > 0 ? " or " : "", (long long)key->choices[i]);
+            append(out, text);
+        }
+    } else if (key->low == key->high) {
         append(out, "only ");
         append_bound(out, key, key->low);
     } else {
@@ -78,6 +105,14 @@ static void append_numbers_range(char out[BW_KEY_TEXT], const bw_key *key)
         append(out, ", or ");
         append(out, key->auto_word);
     }
+}
+
+static void append_list_range(char out[BW_KEY_TEXT], const bw_key *key, const char *what)
+{
+    char text[BW_REAL_TEXT + 64];
+    (void)snprintf(text, sizeof text, "a list of %d to %d %s in ", key->least, key->most, what);
+    append(out, text);
+    append_numbers_range(out, key);
 }
 
 void bw__key_range(char out[BW_KEY_TEXT], const bw_key *key)
@@ -96,15 +131,22 @@ void bw__key_range(char out[BW_KEY_TEXT], const bw_key *key)
     case BW_KEY_U64:
         append(out, "0..18446744073709551615");
         break;
-    case BW_KEY_WIDTHS:
-        (void)snprintf(out, BW_KEY_TEXT, "a list of 1 to %d whole numbers in ", BW_MAX_PROJECTOR);
-        append_numbers_range(out, key);
+    case BW_KEY_INTS:
+        for (int i = 0; key->names && key->names[i]; i++) {
+            append(out, key->names[i]);
+            append(out, ", ");
+        }
+        if (key->names) append(out, "or ");
+        append_list_range(out, key, "whole numbers");
+        break;
+    case BW_KEY_REALS:
+        append_list_range(out, key, "numbers");
         break;
     default:
         if (key->count > 0) (void)snprintf(out, BW_KEY_TEXT, "a list of %d numbers in ", key->count);
         append_numbers_range(out, key);
-        if (key->ascending) append(out, ", the smaller first");
     }
+    if (key->ascending) append(out, ", the smaller first");
     if (key->note) {
         append(out, " (");
         append(out, key->note);
@@ -158,9 +200,8 @@ static bw_status assign_whole(bw_config *config, const bw_key *key, const char *
     return BW_OK;
 }
 
-static bw_status assign_reals(bw_config *config, const bw_key *key, const char *const *items, int n)
+static bw_status assign_reals(double *x, const bw_key *key, const char *const *items, int n)
 {
-    double *x = place(config, key);
     for (int i = 0; i < n; i++) {
         if (key->auto_word && strcmp(items[i], key->auto_word) == 0)
             x[i] = key->auto_value;
@@ -180,13 +221,33 @@ static bw_status assign_word(bw_config *config, const bw_key *key, const char *t
     return refuse(key, text, "is not one of them");
 }
 
-static bw_status assign_widths(bw_config *config, const bw_key *key, const char *const *items, int n)
+/* All of the list is written, so that equal lists are equal bytes. */
+static bw_status assign_ints(int *list, const bw_key *key, const char *const *items, int n)
 {
-    bw_projector_config *p = place(config, key);
-    *p = (bw_projector_config){ .n = n };
+    int64_t *x = ints_of(list);
+    memset(x, 0, (size_t)key->most * sizeof *x);
+    *list = n;
     for (int i = 0; i < n; i++)
-        if (!parse_i64(&p->widths[i], items[i])) return refuse(key, items[i], "is not a whole number");
+        if (!parse_i64(&x[i], items[i])) return refuse(key, items[i], "is not a whole number");
     return BW_OK;
+}
+
+static bw_status assign_real_list(real_list *list, const bw_key *key, const char *const *items, int n)
+{
+    *list = (real_list){ .n = n };
+    return assign_reals(list->at, key, items, n);
+}
+
+/* A word in place of a list. */
+static bw_status assign_list_word(int *list, const bw_key *key, const char *word)
+{
+    for (int i = 0; key->names[i]; i++) {
+        if (strcmp(word, key->names[i]) != 0) continue;
+        memset(ints_of(list), 0, (size_t)key->most * sizeof(int64_t));
+        *list = -1 - i;
+        return BW_OK;
+    }
+    return refuse(key, word, "is neither one of the words nor a list");
 }
 
 static bw_status assign_unchecked(bw_config *config, const bw_key *key, const char *const *items, int n)
@@ -198,11 +259,13 @@ static bw_status assign_unchecked(bw_config *config, const bw_key *key, const ch
     case BW_KEY_INT:
         return assign_whole(config, key, items[0]);
     case BW_KEY_REAL:
-        return assign_reals(config, key, items, n);
+        return assign_reals(place(config, key), key, items, n);
     case BW_KEY_ENUM:
         return assign_word(config, key, items[0]);
-    case BW_KEY_WIDTHS:
-        return assign_widths(config, key, items, n);
+    case BW_KEY_INTS:
+        return assign_ints(place(config, key), key, items, n);
+    case BW_KEY_REALS:
+        return assign_real_list(place(config, key), key, items, n);
     case BW_KEY_BOOL:
         break;
     }
@@ -215,12 +278,12 @@ static bw_status assign_unchecked(bw_config *config, const bw_key *key, const ch
 bw_status bw__key_assign(bw_config *config, const bw_key *key, const char *const *items, int n, bool list)
 {
     char range[BW_KEY_TEXT];
-    bool wants_list = key->count > 0 || key->type == BW_KEY_WIDTHS;
-    int most = key->type == BW_KEY_WIDTHS ? BW_MAX_PROJECTOR : key->count;
-    int least = key->type == BW_KEY_WIDTHS ? 1 : key->count;
+    int most = key->most > 0 ? key->most : key->count, least = key->most > 0 ? key->least : key->count;
 
     bw__key_range(range, key);
-    if (list != wants_list)
+    if (!list && key->type == BW_KEY_INTS && key->names && items[0][0] != '\0')
+        return assign_list_word(place(config, key), key, items[0]);
+    if (list != is_list(key))
         return bw_fail(BW_EINVAL, "%s: %s; allowed: %s", key->name,
                        list ? "one value is wanted, not a list" : "a list is wanted, such as [1, 2]", range);
     if (list && (n < least || n > most))
@@ -235,6 +298,10 @@ static bool number_allowed(const bw_key *key, double x)
 {
     if (key->auto_word && (x == key->auto_value || (isnan(x) && isnan(key->auto_value)))) return true;
     if (!(x >= key->low && x <= key->high)) return false;
+    for (int i = 0; key->choices; i++) {
+        if (key->choices[i] == 0) return false;
+        if (x == (double)key->choices[i]) break;
+    }
     return key->multiple == 0 || (int64_t)x % key->multiple == 0;
 }
 
@@ -246,11 +313,27 @@ static int names_count(const bw_key *key)
     return n;
 }
 
+static bool reals_allowed(const bw_key *key, const double *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!number_allowed(key, x[i]) || (key->ascending && i > 0 && x[i] < x[i - 1])) return false;
+    return true;
+}
+
+static bool ints_allowed(const bw_key *key, const int *list)
+{
+    const int64_t *x = const_ints_of(list);
+    if (*list < 0 && key->names) return -*list <= names_count(key);
+    if (*list < key->least || *list > key->most) return false;
+    for (int i = 0; i < *list; i++)
+        if (!number_allowed(key, (double)x[i]) || (key->ascending && i > 0 && x[i] <= x[i - 1])) return false;
+    return true;
+}
+
 static bool value_allowed(const bw_config *config, const bw_key *key)
 {
     const void *p = const_place(config, key);
-    const double *x = p;
-    const bw_projector_config *widths = p;
+    const real_list *reals = p;
     int word;
     switch (key->type) {
     case BW_KEY_I64:
@@ -258,17 +341,14 @@ static bool value_allowed(const bw_config *config, const bw_key *key)
     case BW_KEY_INT:
         return number_allowed(key, *(const int *)p);
     case BW_KEY_REAL:
-        for (int i = 0; i < key->count || i < 1; i++)
-            if (!number_allowed(key, x[i]) || (key->ascending && i > 0 && x[i] < x[i - 1])) return false;
-        return true;
+        return reals_allowed(key, p, key->count > 0 ? key->count : 1);
+    case BW_KEY_REALS:
+        return reals->n >= key->least && reals->n <= key->most && reals_allowed(key, reals->at, reals->n);
     case BW_KEY_ENUM:
         memcpy(&word, p, sizeof word);
         return word >= 0 && word < names_count(key);
-    case BW_KEY_WIDTHS:
-        if (widths->n < 1 || widths->n > BW_MAX_PROJECTOR) return false;
-        for (int i = 0; i < widths->n; i++)
-            if (!number_allowed(key, (double)widths->widths[i])) return false;
-        return true;
+    case BW_KEY_INTS:
+        return ints_allowed(key, p);
     default:
         return true;
     }
@@ -289,25 +369,30 @@ static void append_whole(char out[BW_KEY_TEXT], const bw_key *key, int64_t x)
     append(out, key->auto_word && (double)x == key->auto_value ? key->auto_word : text);
 }
 
-static void append_reals(char out[BW_KEY_TEXT], const bw_key *key, const double *x)
+static void append_reals(char out[BW_KEY_TEXT], const bw_key *key, const double *x, int n)
 {
-    if (key->count > 0) append(out, "[");
-    for (int i = 0; i < key->count || i < 1; i++) {
+    if (is_list(key)) append(out, "[");
+    for (int i = 0; i < n; i++) {
         if (i > 0) append(out, ", ");
         if (key->auto_word && isnan(x[i]))
             append(out, key->auto_word);
         else
             append_real(out, x[i]);
     }
-    if (key->count > 0) append(out, "]");
+    if (is_list(key)) append(out, "]");
 }
 
-static void append_widths(char out[BW_KEY_TEXT], const bw_key *key, const bw_projector_config *p)
+static void append_ints(char out[BW_KEY_TEXT], const bw_key *key, const int *list)
 {
+    const int64_t *x = const_ints_of(list);
+    if (*list < 0 && key->names && -*list <= names_count(key)) {
+        append(out, key->names[-1 - *list]);
+        return;
+    }
     append(out, "[");
-    for (int i = 0; i < p->n && i < BW_MAX_PROJECTOR; i++) {
+    for (int i = 0; i < *list && i < key->most; i++) {
         if (i > 0) append(out, ", ");
-        append_whole(out, key, p->widths[i]);
+        append_whole(out, key, x[i]);
     }
     append(out, "]");
 }
@@ -315,6 +400,7 @@ static void append_widths(char out[BW_KEY_TEXT], const bw_key *key, const bw_pro
 void bw__key_format(char out[BW_KEY_TEXT], const bw_config *config, const bw_key *key)
 {
     const void *p = const_place(config, key);
+    const real_list *reals = p;
     int word;
     out[0] = '\0';
     switch (key->type) {
@@ -328,7 +414,10 @@ void bw__key_format(char out[BW_KEY_TEXT], const bw_config *config, const bw_key
         append_whole(out, key, *(const int *)p);
         break;
     case BW_KEY_REAL:
-        append_reals(out, key, p);
+        append_reals(out, key, p, key->count > 0 ? key->count : 1);
+        break;
+    case BW_KEY_REALS:
+        append_reals(out, key, reals->at, reals->n);
         break;
     case BW_KEY_BOOL:
         append(out, *(const bool *)p ? "true" : "false");
@@ -340,8 +429,8 @@ void bw__key_format(char out[BW_KEY_TEXT], const bw_config *config, const bw_key
         else
             (void)snprintf(out, BW_KEY_TEXT, "%d", word);
         break;
-    case BW_KEY_WIDTHS:
-        append_widths(out, key, p);
+    case BW_KEY_INTS:
+        append_ints(out, key, p);
         break;
     }
 }

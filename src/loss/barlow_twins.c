@@ -77,16 +77,19 @@ static void loss_and_gradient(const barlow *b, bw_exec *x, bw_loss_value *out, f
         row_on[i] = (double)diag * (double)diag;
         row_off[i] = off;
     }
-    *out = (bw_loss_value){ 0 };
+    double on_diag = 0.0, off_diag = 0.0;
     for (int64_t i = 0; i < d; i++) {
-        out->on_diag += row_on[i];
-        out->off_diag += row_off[i];
+        on_diag += row_on[i];
+        off_diag += row_off[i];
     }
-    out->total = b->scale * (out->on_diag + b->lambda * out->off_diag);
+    *out = (bw_loss_value){ .total = b->scale * (on_diag + b->lambda * off_diag),
+                            .term = { on_diag, off_diag } };
 }
 
-static bw_status barlow_run(void *state, bw_exec *x, bw_loss_value *out, float *diff_z, const float *z)
+static bw_status barlow_run(void *state, bw_exec *x, bw_loss_value *out, float *diff_z, const float *z,
+                            const int *labels)
 {
+    (void)labels;
     bw_status st = BW_OK;
     barlow *b = state;
     int64_t nd = b->n * b->d;
@@ -113,5 +116,9 @@ static int64_t barlow_flops(const void *state)
     return 3 * bw__matmul_flops(b->correlate);
 }
 
-const bw_loss_ops bw__loss_barlow_twins = { "barlow-twins", barlow_create, barlow_destroy, barlow_run,
-                                            barlow_flops };
+const bw_loss_ops bw__loss_barlow_twins = { .name = "barlow-twins",
+                                            .terms = { "on_diag", "off_diag" },
+                                            .create = barlow_create,
+                                            .destroy = barlow_destroy,
+                                            .run = barlow_run,
+                                            .flops = barlow_flops };

@@ -17,7 +17,8 @@ bw_status bw__loss_create(bw_loss **out, bw_exec *x, const bw_loss_config *confi
     bw_loss *loss = NULL;
     *out = NULL;
     BW_TRY(BW_ALLOC(&loss, 1));
-    loss->ops = losses[config->name];
+    loss->ops = config->name < (int)(sizeof losses / sizeof *losses) ? losses[config->name] : NULL;
+    if (!loss->ops) BW_TRY(bw_fail(BW_EINVAL, "loss.name: this loss is not in this build"));
     BW_TRY(loss->ops->create(&loss->state, x, config, n, d));
     *out = loss;
     loss = NULL;
@@ -33,14 +34,25 @@ void bw__loss_free(bw_loss *loss)
     bw__free(loss);
 }
 
-bw_status bw__loss_run(bw_loss *loss, bw_exec *x, bw_loss_value *out, float *diff_z, const float *z)
+bw_status bw__loss_run(bw_loss *loss, bw_exec *x, bw_loss_value *out, float *diff_z, const float *z,
+                       const int *labels)
 {
     double begin = bw__profile_begin(x);
-    bw_status st = loss->ops->run(loss->state, x, out, diff_z, z);
+    bw_status st = loss->ops->run(loss->state, x, out, diff_z, z, labels);
     bw__profile_end(x, begin, "loss", "forward and backward", bw__loss_flops(loss));
     if (st == BW_OK && !isfinite(out->total))
         st = bw_fail(BW_ENONFINITE, "the %s loss is not finite (%g)", loss->ops->name, out->total);
     return st;
+}
+
+const char *const *bw__loss_terms(bw_loss_name name)
+{
+    return losses[name]->terms;
+}
+
+bool bw__loss_needs_labels(bw_loss_name name)
+{
+    return losses[name]->needs_labels;
 }
 
 int64_t bw__loss_flops(const bw_loss *loss)

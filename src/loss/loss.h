@@ -5,9 +5,11 @@
 #include "blockwise/config.h"
 #include "nn/exec.h"
 
+enum { BW_LOSS_TERMS = 3 }; /* the most that a loss has */
+
 typedef struct bw_loss_value {
-    double total;             /* what is minimised */
-    double on_diag, off_diag; /* terms of Barlow Twins, unweighted and unscaled */
+    double total;               /* what is minimised */
+    double term[BW_LOSS_TERMS]; /* unweighted and unscaled; names: bw__loss_terms() */
 } bw_loss_value;
 
 typedef struct bw_loss bw_loss;
@@ -17,20 +19,28 @@ BW_MUST_CHECK
 bw_status bw__loss_create(bw_loss **out, bw_exec *x, const bw_loss_config *config, int64_t n, int64_t d);
 void bw__loss_free(bw_loss *loss);
 
-/* Value and gradient: z [2, n, d], both views; diff_z [2, n, d] overwritten, must not overlap z. The loss is
- * one of the whole batch, so parameter gradients made from diff_z by several ranks are to be summed.
+/* Value and gradient: z [2, n, d], both views; diff_z [2, n, d] overwritten, must not overlap z. labels [n]
+ * in [0, d), or NULL for a loss that does not look at them (bw__loss_needs_labels()). The loss is one of the
+ * whole batch, so parameter gradients made from diff_z by several ranks are to be summed.
  * BW_ENONFINITE: the loss is not finite; diff_z is undefined. */
 BW_MUST_CHECK
-bw_status bw__loss_run(bw_loss *loss, bw_exec *x, bw_loss_value *out, float *diff_z, const float *z);
+bw_status bw__loss_run(bw_loss *loss, bw_exec *x, bw_loss_value *out, float *diff_z, const float *z,
+                       const int *labels);
+/* Names of its terms as metrics have them, at most BW_LOSS_TERMS and then NULL. Borrowed. */
+const char *const *bw__loss_terms(bw_loss_name name);
+bool bw__loss_needs_labels(bw_loss_name name);
 /* Floating point operations of its matrix products. */
 int64_t bw__loss_flops(const bw_loss *loss);
 
 /* What one loss provides. `state` is its own. */
 typedef struct bw_loss_ops {
     const char *name;
+    const char *terms[BW_LOSS_TERMS + 1]; /* NULL at the end */
+    bool needs_labels;
     bw_status (*create)(void **state, bw_exec *x, const bw_loss_config *config, int64_t n, int64_t d);
     void (*destroy)(void *state);
-    bw_status (*run)(void *state, bw_exec *x, bw_loss_value *out, float *diff_z, const float *z);
+    bw_status (*run)(void *state, bw_exec *x, bw_loss_value *out, float *diff_z, const float *z,
+                     const int *labels);
     int64_t (*flops)(const void *state);
 } bw_loss_ops;
 

@@ -2,6 +2,7 @@
  * strict=True; heads and projectors are in a file of their own. */
 #include "base/memory.h"
 #include "base/folder.h"
+#include "formats/config_schema.h"
 #include "formats/safetensors.h"
 #include "model/network_internal.h"
 #include "model/portable_config.h"
@@ -18,8 +19,7 @@
 
 static const char *const arch_names[] = { "resnet18", "resnet34", "resnet50", "resnet101" };
 static const char *const stem_names[] = { "imagenet", "cifar" };
-static const char *const cuts_names[] = { "stages" };
-static const char *const order_names[] = { "simultaneous", "end-to-end" };
+static const char *const order_names[] = { "simultaneous", "end-to-end", "sequential" };
 
 /* --- the tensors of a file --- */
 
@@ -128,7 +128,7 @@ bw_status bw_network_save(const bw_network *network, const char *trunk_path, con
     bw_status st = BW_OK;
     entry_list list = { 0 };
     char *config = NULL;
-    char width[24], blocks[24], size[24], mean[96], std[96], steps[24], seed[24];
+    char width[24], blocks[24], size[24], mean[96], std[96], steps[24], seed[24], cuts[BW_KEY_TEXT];
 
     if (heads_path && !network->has_heads)
         return bw_fail(BW_EINVAL, "%s: this network has no heads to write", heads_path);
@@ -138,6 +138,7 @@ bw_status bw_network_save(const bw_network *network, const char *trunk_path, con
     (void)snprintf(size, sizeof size, "%" PRId64, c->data.image_size);
     (void)snprintf(steps, sizeof steps, "%" PRId64, network->steps);
     (void)snprintf(seed, sizeof seed, "%" PRIu64, c->seed);
+    bw__key_format(cuts, c, bw__key(bw__key_find("model.cuts")));
     triple_text(mean, sizeof mean, c->augment.mean);
     triple_text(std, sizeof std, c->augment.std);
     const bw_st_pair pairs[] = {
@@ -145,7 +146,7 @@ bw_status bw_network_save(const bw_network *network, const char *trunk_path, con
         { "arch", arch_names[c->model.arch] },
         { "width", width },
         { "stem", stem_names[c->model.stem] },
-        { "cuts", cuts_names[c->model.cuts] },
+        { "cuts", cuts },
         { "order", order_names[c->train.order] },
         { "blocks", blocks },
         { "image_size", size },

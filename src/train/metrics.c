@@ -99,8 +99,8 @@ static json_t *line_of(const bw_step *s)
     failed |= json_object_set_new(line, "epoch", json_integer(s->epoch));
     failed |= json_object_set_new(line, "lr", bw__json_real(s->lr));
     failed |= json_object_set_new(line, "loss", bw__json_reals(s->loss, s->blocks));
-    failed |= json_object_set_new(line, "on_diag", bw__json_reals(s->on_diag, s->blocks));
-    failed |= json_object_set_new(line, "off_diag", bw__json_reals(s->off_diag, s->blocks));
+    for (int i = 0; i < s->terms; i++)
+        failed |= json_object_set_new(line, s->term_name[i], bw__json_reals(s->term[i], s->blocks));
     failed |= json_object_set_new(line, "grad_norm", bw__json_reals(s->grad_norm, s->blocks));
     if (s->has_health) {
         failed |= json_object_set_new(line, "embedding_std", bw__json_reals(s->embedding_std, s->blocks));

@@ -210,7 +210,7 @@ static bw_status one_step(run *r, double *last_s)
     bw_status st = bw__loader_next(r->loader, &batch);
     if (st != BW_OK) return st;
     BW_ASSERT(batch && batch->step == bw_trainer_steps_done(r->trainer));
-    st = bw_trainer_step(r->trainer, &step, batch->images);
+    st = bw_trainer_step(r->trainer, &step, batch->images, batch->labels);
     if (st != BW_OK) return st;
     r->network->steps = step.step;
 

@@ -7,6 +7,7 @@
 #include "train/health.h"
 #include "train/optimizer.h"
 #include <math.h>
+#include <string.h>
 
 /* eps of one sample of one block: keyed by step, sample within the batch, block and view, so that any number
  * of threads or ranks draws the same noise, and the backward pass can draw it again. */
@@ -60,6 +61,24 @@ static bw_status measure_health(bw_trainer *t, bw_step *out, int k)
     return BW_OK;
 }
 
+/* Places the terms of block k's loss in the rows of their names. */
+static void note_terms(bw_step *out, const bw_loss_value *value, bw_loss_name loss, int k)
+{
+    const char *const *name = bw__loss_terms(loss);
+    for (int i = 0; name[i]; i++) {
+        int row = 0;
+        while (row < out->terms && strcmp(out->term_name[row], name[i]) != 0)
+            row++;
+        BW_ASSERT(row < BW_MAX_TERMS);
+        if (row == out->terms) {
+            out->term_name[out->terms++] = name[i];
+            for (int j = 0; j < out->blocks; j++)
+                out->term[row][j] = (double)NAN;
+        }
+        out->term[row][k] = value->term[i];
+    }
+}
+
 /* Loss, backward and update of block k. */
 static bw_status learn_block(bw_trainer *t, bw_step *out, int k)
 {
@@ -73,12 +92,11 @@ static bw_status learn_block(bw_trainer *t, bw_step *out, int k)
     t->exec.side = b->side;
     b->diff_z =
         bw__exec_take_f32(&t->exec, b->block.n * b->block.spec->linear[b->block.spec->n_linear - 1].oc);
-    BW_TRY(bw__loss_run(b->loss, &t->exec, &loss, b->diff_z, b->z));
+    BW_TRY(bw__loss_run(b->loss, &t->exec, &loss, b->diff_z, b->z, t->labels));
     if (out->has_health) BW_TRY(measure_health(t, out, k));
     BW_TRY(bw__block_backward(&b->block, &run, b->diff_z, b->in, b->out));
     out->loss[k] = loss.total;
-    out->on_diag[k] = loss.on_diag;
-    out->off_diag[k] = loss.off_diag;
+    note_terms(out, &loss, bw_config_block(&t->network->config, k).loss.name, k);
     if (dry) goto out;
     begin = bw__profile_begin(&t->exec);
     out->grad_norm[k] = bw__norm(t->grads, params->trained, t->exec.threads);
@@ -141,7 +159,7 @@ out:
 /* Sizes the arena by a step over a dry one. */
 static bw_status size_arena(bw_trainer *t)
 {
-    bw_step ignored = { .has_health = t->network->config.health.every > 0 };
+    bw_step ignored = { .blocks = t->network->blocks, .has_health = t->network->config.health.every > 0 };
     bw__arena_destroy(&t->exec.arena);
     t->exec.arena = bw__arena_dry();
     return step_blocks(t, &ignored, NULL);
@@ -246,7 +264,7 @@ void bw_trainer_free(bw_trainer *t)
     bw__free(t);
 }
 
-bw_status bw_trainer_step(bw_trainer *t, bw_step *out, const float *views)
+bw_status bw_trainer_step(bw_trainer *t, bw_step *out, const float *views, const int *labels)
 {
     const bw_config *c = &t->network->config;
     double start = bw__now_s();
@@ -255,6 +273,7 @@ bw_status bw_trainer_step(bw_trainer *t, bw_step *out, const float *views)
                       .blocks = t->network->blocks,
                       .lr = bw__schedule_lr(&t->blocks[0].schedule, t->steps_done),
                       .has_health = c->health.every > 0 && (t->steps_done + 1) % c->health.every == 0 };
+    t->labels = labels;
     bw_status st = step_blocks(t, out, views);
     if (st != BW_OK) return st;
     t->steps_done++;

@@ -13,7 +13,8 @@ struct bw_trainer {
     bw_network *network; /* borrowed */
     bw_exec exec;
     int64_t steps_per_epoch, steps_done, steps_total;
-    float *grads; /* one buffer, as large as the largest block's trained parameters */
+    const int *labels; /* of the running step, or NULL */
+    float *grads;      /* one buffer, as large as the largest block's trained parameters */
     struct bw_trained_block {
         bw_block block;
         bw_loss *loss;

@@ -144,7 +144,7 @@ static void fields_edited_by_hand_are_checked_too(void **state)
     c.projector.n = 9;
     assert_refused(&c, "projector.widths");
     c.projector.n = 0;
-    assert_refused(&c, "projector.widths: '[]'");
+    assert_refused(&c, "projector.widths: an empty list");
     c = bw_config_default();
     c.loss.lambda = (double)NAN;
     assert_refused(&c, "loss.lambda");

@@ -25,10 +25,10 @@ static void check_size(int64_t n, int64_t d)
     CHECK_OK(bw__exec_create(&x, 2));
     CHECK_OK(bw__arena_create(&x.arena, (size_t)1 << 20));
     CHECK_OK(bw__loss_create(&loss, &x, &config, n, d));
-    CHECK_OK(bw__loss_run(loss, &x, &v, diff, z));
+    CHECK_OK(bw__loss_run(loss, &x, &v, diff, z, NULL));
 
     (void)snprintf(key, sizeof key, "%d.%d.loss", (int)n, (int)d);
-    parity_compare_loss(&value, file, key, v.on_diag, v.off_diag, v.total);
+    parity_compare_loss(&value, file, key, v.term[0], v.term[1], v.total);
     for (int64_t i = 0; i < 2 * count; i++)
         diff_f64[i] = (double)diff[i];
     (void)snprintf(key, sizeof key, "%d.%d.diff_a", (int)n, (int)d);

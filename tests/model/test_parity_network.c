@@ -101,10 +101,10 @@ static float *step_block(step_case *c, int k, const float *in, int64_t *side)
     compare_views(c, &c->z, "z", k, z, rows * wide);
 
     CHECK_OK(bw__loss_create(&loss, &c->x, &config.loss, c->setting.batch, wide));
-    CHECK_OK(bw__loss_run(loss, &c->x, &value, diff_z, z));
+    CHECK_OK(bw__loss_run(loss, &c->x, &value, diff_z, z, NULL));
     char key[32];
     (void)snprintf(key, sizeof key, "loss.%d", k + 1);
-    parity_compare_loss(&c->loss, c->file, key, value.on_diag, value.off_diag, value.total);
+    parity_compare_loss(&c->loss, c->file, key, value.term[0], value.term[1], value.total);
 
     CHECK_OK(bw__block_backward(&block, &run, diff_z, in, out));
     compare_params(c, &c->grad, "grad", params, grads, true);

@@ -92,7 +92,7 @@ static kept_grads grads_of(training *s, bw_step *step)
     kept_grads g = { .net = s->net };
     s->trainer->on_grads = keep_grads;
     s->trainer->user = &g;
-    CHECK_OK(bw_trainer_step(s->trainer, step, s->views));
+    CHECK_OK(bw_trainer_step(s->trainer, step, s->views, NULL));
     s->trainer->on_grads = NULL;
     return g;
 }
@@ -169,8 +169,8 @@ static void losses_of_a_few_steps_go_the_way_of_f32(void **state)
     training f32 = make_training(&a), bf16 = make_training(&b);
     bw_step x, y, first;
     for (int i = 0; i < 12; i++) {
-        CHECK_OK(bw_trainer_step(f32.trainer, &x, f32.views));
-        CHECK_OK(bw_trainer_step(bf16.trainer, &y, bf16.views));
+        CHECK_OK(bw_trainer_step(f32.trainer, &x, f32.views, NULL));
+        CHECK_OK(bw_trainer_step(bf16.trainer, &y, bf16.views, NULL));
         if (i == 0) first = y;
     }
     for (int k = 0; k < x.blocks; k++) {
@@ -191,8 +191,8 @@ static void recomputing_changes_no_bit(void **state)
     training saved = make_training(&a), computed = make_training(&b);
     bw_step x, y;
     for (int i = 0; i < 2; i++) {
-        CHECK_OK(bw_trainer_step(saved.trainer, &x, saved.views));
-        CHECK_OK(bw_trainer_step(computed.trainer, &y, computed.views));
+        CHECK_OK(bw_trainer_step(saved.trainer, &x, saved.views, NULL));
+        CHECK_OK(bw_trainer_step(computed.trainer, &y, computed.views, NULL));
     }
     for (int k = 0; k < x.blocks; k++)
         assert_true(same_values(saved.net, computed.net, k));

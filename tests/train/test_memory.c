@@ -96,8 +96,8 @@ static void recompute_changes_no_bit(void **state)
         }
         for (int step = 0; step < 3; step++) {
             bw_step a, b;
-            CHECK_OK(bw_trainer_step(s[0].trainer, &a, s[0].views));
-            CHECK_OK(bw_trainer_step(s[1].trainer, &b, s[1].views));
+            CHECK_OK(bw_trainer_step(s[0].trainer, &a, s[0].views, NULL));
+            CHECK_OK(bw_trainer_step(s[1].trainer, &b, s[1].views, NULL));
             assert_memory_equal(a.loss, b.loss, sizeof a.loss);
             assert_memory_equal(a.grad_norm, b.grad_norm, sizeof a.grad_norm);
         }
@@ -120,8 +120,8 @@ static void a_step_allocates_nothing(void **state)
         bw_step step;
         assert_true(bw__alloc_count() > before); /* they are counted */
         before = bw__alloc_count();
-        CHECK_OK(bw_trainer_step(s.trainer, &step, s.views));
-        CHECK_OK(bw_trainer_step(s.trainer, &step, s.views));
+        CHECK_OK(bw_trainer_step(s.trainer, &step, s.views, NULL));
+        CHECK_OK(bw_trainer_step(s.trainer, &step, s.views, NULL));
         assert_int_equal(bw__alloc_count() - before, 0);
         drop_training(&s);
     }

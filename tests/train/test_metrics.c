@@ -21,11 +21,16 @@ static int fresh_path(void **state)
 
 static bw_step step_number(int64_t n)
 {
-    bw_step s = { .step = n, .epoch = n / 4, .blocks = 2, .lr = 0.1 / (double)n };
+    bw_step s = { .step = n,
+                  .epoch = n / 4,
+                  .blocks = 2,
+                  .lr = 0.1 / (double)n,
+                  .terms = 2,
+                  .term_name = { "on_diag", "off_diag" } };
     for (int k = 0; k < 2; k++) {
         s.loss[k] = 3.0 + k + 1.0 / (double)n;
-        s.on_diag[k] = 1.5 + k;
-        s.off_diag[k] = 0.25 + k;
+        s.term[0][k] = 1.5 + k;
+        s.term[1][k] = 0.25 + k;
         s.grad_norm[k] = 7.0 + k;
     }
     s.samples_per_s = 31.5;

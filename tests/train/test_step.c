@@ -32,9 +32,9 @@ static void loss_falls_on_one_repeated_batch(void **state)
         bw_config c = tiny_config(order[o]);
         training s = make_training(&c);
         bw_step first, last;
-        CHECK_OK(bw_trainer_step(s.trainer, &first, s.views));
+        CHECK_OK(bw_trainer_step(s.trainer, &first, s.views, NULL));
         for (int i = 0; i < 40; i++)
-            CHECK_OK(bw_trainer_step(s.trainer, &last, s.views));
+            CHECK_OK(bw_trainer_step(s.trainer, &last, s.views, NULL));
         assert_int_equal(last.step, 41);
         assert_int_equal(last.blocks, o ? 1 : 4);
         for (int k = 0; k < last.blocks; k++)
@@ -59,8 +59,8 @@ static void interleaved_order_equals_all_forwards_first(void **state)
     CHECK_OK(bw__arena_create(&b.trainer->exec.arena, 8 * interleaved));
     for (int i = 0; i < 3; i++) {
         bw_step x, y;
-        CHECK_OK(bw_trainer_step(a.trainer, &x, a.views));
-        CHECK_OK(bw_trainer_step(b.trainer, &y, b.views));
+        CHECK_OK(bw_trainer_step(a.trainer, &x, a.views, NULL));
+        CHECK_OK(bw_trainer_step(b.trainer, &y, b.views, NULL));
         for (int k = 0; k < 4; k++)
             assert_memory_equal(&x.loss[k], &y.loss[k], sizeof(double));
     }
@@ -88,8 +88,8 @@ static void loss_of_a_block_leaves_every_other_block_untouched(void **state)
         bw__loss_free(b.trainer->blocks[changed].loss);
         CHECK_OK(bw__loss_create(&b.trainer->blocks[changed].loss, &b.trainer->exec, &other, c.train.batch,
                                  spec->linear[spec->n_linear - 1].oc));
-        CHECK_OK(bw_trainer_step(a.trainer, &x, a.views));
-        CHECK_OK(bw_trainer_step(b.trainer, &y, b.views));
+        CHECK_OK(bw_trainer_step(a.trainer, &x, a.views, NULL));
+        CHECK_OK(bw_trainer_step(b.trainer, &y, b.views, NULL));
         for (int k = 0; k < 4; k++)
             assert_int_equal(same_values(a.net, b.net, k), k != changed);
         drop_training(&a);
@@ -104,8 +104,8 @@ static void number_of_threads_does_not_change_a_step(void **state)
     training a = make_training(&one), b = make_training(&two);
     bw_step x, y;
     for (int i = 0; i < 2; i++) {
-        CHECK_OK(bw_trainer_step(a.trainer, &x, a.views));
-        CHECK_OK(bw_trainer_step(b.trainer, &y, b.views));
+        CHECK_OK(bw_trainer_step(a.trainer, &x, a.views, NULL));
+        CHECK_OK(bw_trainer_step(b.trainer, &y, b.views, NULL));
     }
     /* oneDNN splits its sums by thread, so equality is up to rounding. */
     for (int k = 0; k < 4; k++)
@@ -121,7 +121,7 @@ static void a_value_that_is_not_finite_names_block_and_step(void **state)
     training s = make_training(&c);
     bw_step x;
     s.net->params[2].values[0] = NAN;
-    assert_int_equal(bw_trainer_step(s.trainer, &x, s.views), BW_ENONFINITE);
+    assert_int_equal(bw_trainer_step(s.trainer, &x, s.views, NULL), BW_ENONFINITE);
     assert_non_null(strstr(bw_last_error(), "step 1, block 3"));
     drop_training(&s);
 }
