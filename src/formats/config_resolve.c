@@ -1,5 +1,6 @@
 /* Defaults, values that follow from others, impossible combinations, and what may change in a resumed run. */
 #include "base/machine.h"
+#include "formats/architecture.h"
 #include "formats/config_schema.h"
 #include <math.h>
 #include <stdio.h>
@@ -56,13 +57,6 @@ static double base_lr(bw_optimizer_name name, double batch)
                                       : ADAMW_BASE_LR;
 }
 
-/* Channels of the last stage: eight times the stem's, four times more with bottleneck units. */
-static int64_t last_block_width(const bw_model_config *model)
-{
-    bool bottleneck = model->arch == BW_ARCH_RESNET50 || model->arch == BW_ARCH_RESNET101;
-    return model->width * 8 * (bottleneck ? 4 : 1);
-}
-
 static bw_status resolve_numbers(bw_config *c)
 {
     if (c->threads == 0) c->threads = bw__usable_cores();
@@ -94,7 +88,7 @@ static bw_status resolve_head(bw_config *c)
                        : c->loss.name == BW_LOSS_SIMCLR ? "simclr"
                                                         : "barlow-twins");
     }
-    int64_t width = last_block_width(&c->model);
+    int64_t width = bw__stage_channels(&c->model, BW_STAGES - 1);
     if (c->head.pool == BW_POOL_GSP && c->head.dim != width) {
         if (c->head.dim != 0 && bw_config_is_set(c, "head.dim"))
             return bw_fail(BW_EINVAL,
@@ -113,6 +107,7 @@ bw_status bw_config_resolve(bw_config *config)
     bw_config c = *config;
     for (int i = 0; i < bw__keys(); i++)
         BW_TRY(bw__key_check(&c, bw__key(i)));
+    BW_TRY(bw__cuts_check(&c.model));
     BW_TRY(resolve_numbers(&c));
     BW_TRY(resolve_head(&c));
     *config = c;

@@ -14,7 +14,7 @@ static bw_status list_blocks(bw_network **out, const bw_config *config, bool wit
     BW_TRY(BW_ALLOC(&net, 1));
     net->config = *config;
     net->has_heads = with_heads;
-    for (int k = 0; k < bw__resnet_blocks(config); k++) {
+    for (int k = 0; k < bw__config_blocks(config); k++) {
         net->blocks = k + 1;
         BW_TRY(bw__resnet_block(&net->spec[k], &net->params[k], config, k, with_heads));
     }

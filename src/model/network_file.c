@@ -287,25 +287,16 @@ static int count_units(const bw_st_file *file, int stage)
 
 static bw_status arch_from_names(bw_arch *out, const bw_st_file *file, const char *path)
 {
-    static const struct {
-        bw_arch arch;
-        bool bottleneck;
-        int units[4];
-    } known[] = {
-        { BW_ARCH_RESNET18, false, { 2, 2, 2, 2 } },
-        { BW_ARCH_RESNET34, false, { 3, 4, 6, 3 } },
-        { BW_ARCH_RESNET50, true, { 3, 4, 6, 3 } },
-        { BW_ARCH_RESNET101, true, { 3, 4, 23, 3 } },
-    };
     bool bottleneck = bw__st_find(file, "layer1.0.conv3.weight") != NULL;
-    int units[4];
-    for (int s = 0; s < 4; s++)
+    int units[BW_STAGES];
+    for (int s = 0; s < BW_STAGES; s++)
         units[s] = count_units(file, s + 1);
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (known[i].bottleneck == bottleneck && memcmp(known[i].units, units, sizeof units) == 0) {
-            *out = known[i].arch;
-            return BW_OK;
-        }
+    for (int i = 0; bw__architecture((bw_arch)i); i++) {
+        const bw_architecture *known = bw__architecture((bw_arch)i);
+        if (known->bottleneck != bottleneck || memcmp(known->units, units, sizeof units) != 0) continue;
+        *out = (bw_arch)i;
+        return BW_OK;
+    }
     return bw_fail(BW_ESHAPE,
                    "%s: stages of %d, %d, %d and %d %s units are no architecture known here; it takes "
                    "resnet18, 34, 50 and 101 with torchvision's names",

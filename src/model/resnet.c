@@ -4,19 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Residual units of layer1..layer4 and kind of unit (He et al. 2016, table 1). */
-static const struct {
-    int units[BW_STAGES];
-    bool bottleneck;
-} archs[] = {
-    [BW_ARCH_RESNET18] = { { 2, 2, 2, 2 }, false },
-    [BW_ARCH_RESNET34] = { { 3, 4, 6, 3 }, false },
-    [BW_ARCH_RESNET50] = { { 3, 4, 6, 3 }, true },
-    [BW_ARCH_RESNET101] = { { 3, 4, 23, 3 }, true },
-};
-
-#define BOTTLENECK_EXPANSION 4
-
 /* Collects parameters; the first failure stays. */
 typedef struct builder {
     bw_params *params;
@@ -103,11 +90,12 @@ static bw_layer_spec add_conv(builder *b, int64_t ic, int64_t oc, int kernel, in
     return s;
 }
 
-static bw_unit_spec add_unit(builder *b, const bw_config *config, int stage, int index, int64_t *channels)
+static bw_unit_spec add_unit(builder *b, const bw_config *config, int unit, int64_t *channels)
 {
     static const char *const conv[] = { "conv1", "conv2", "conv3" }, *const bn[] = { "bn1", "bn2", "bn3" };
-    bool bottleneck = archs[config->model.arch].bottleneck;
-    int64_t mid = config->model.width << stage, out = bw__resnet_stage_channels(config, stage);
+    bool bottleneck = bw__architecture(config->model.arch)->bottleneck;
+    int index, stage = bw__arch_stage(config->model.arch, unit, &index);
+    int64_t mid = config->model.width << stage, out = bw__stage_channels(&config->model, stage);
     int stride = stage > 0 && index == 0 ? 2 : 1;
     bw_unit_spec u = { .stage = stage, .n_convs = bottleneck ? 3 : 2 };
     int64_t ic = *channels;
@@ -126,16 +114,6 @@ static bw_unit_spec add_unit(builder *b, const bw_config *config, int stage, int
         u.downsample = add_conv(b, *channels, out, 1, stride, "downsample.0", "downsample.1");
     *channels = out;
     return u;
-}
-
-int bw__resnet_blocks(const bw_config *config)
-{
-    return config->train.order == BW_ORDER_END_TO_END ? 1 : BW_STAGES;
-}
-
-int64_t bw__resnet_stage_channels(const bw_config *config, int stage)
-{
-    return (config->model.width << stage) * (archs[config->model.arch].bottleneck ? BOTTLENECK_EXPANSION : 1);
 }
 
 static void add_stem(builder *b, bw_block_spec *spec, const bw_config *config)
@@ -174,17 +152,16 @@ bw_status bw__resnet_block(bw_block_spec *spec, bw_params *params, const bw_conf
                            bool with_head)
 {
     builder b = { .params = params, .st = BW_OK, .part = BW_PART_TRUNK };
-    bool whole = config->train.order == BW_ORDER_END_TO_END;
-    int first = whole ? 0 : k, last = whole ? BW_STAGES - 1 : k;
+    bw_unit_range units = bw__config_block_units(config, k);
     bw_block_config c = bw_config_block(config, k);
     *params = (bw_params){ 0 };
     *spec = (bw_block_spec){ 0 };
-    int64_t channels = first == 0 ? config->model.width : bw__resnet_stage_channels(config, first - 1);
-    spec->in_c = first == 0 ? 3 : channels;
-    if (first == 0) add_stem(&b, spec, config);
-    for (int stage = first; stage <= last; stage++)
-        for (int i = 0; i < archs[config->model.arch].units[stage]; i++)
-            spec->unit[spec->n_units++] = add_unit(&b, config, stage, i, &channels);
+    bool first = units.first == 0;
+    int64_t channels = first ? config->model.width : bw__unit_channels(config, units.first - 1);
+    spec->in_c = first ? 3 : channels;
+    if (first) add_stem(&b, spec, config);
+    for (int i = units.first; i < units.end; i++)
+        spec->unit[spec->n_units++] = add_unit(&b, config, i, &channels);
     spec->out_c = channels;
     spec->pool = c.head.pool;
     spec->head_dim = c.head.pool == BW_POOL_CBE ? c.head.dim : channels;

@@ -3,11 +3,9 @@
 #ifndef BW_MODEL_RESNET_H
 #define BW_MODEL_RESNET_H
 #include "blockwise/config.h"
+#include "formats/architecture.h"
 #include "model/params.h"
-
-#define BW_STAGES    4
-#define BW_MAX_UNITS 33
-#define BW_NO_BN     (-1)
+#define BW_NO_BN (-1)
 
 /* A convolution or linear layer and the batch norm behind it; numbers are indices of bw_params.items. */
 typedef struct bw_layer_spec {
@@ -39,11 +37,6 @@ typedef struct bw_block_spec {
     int n_linear;
     bw_layer_spec linear[BW_MAX_PROJECTOR];
 } bw_block_spec;
-
-/* Number of blocks of a resolved config: 4, or 1 end to end. */
-int bw__resnet_blocks(const bw_config *config);
-/* Channels of stage `stage`'s output. */
-int64_t bw__resnet_stage_channels(const bw_config *config, int stage);
 
 /* Describes block `k` and lists its parameters, in torchvision's order of the state dict. Neither values nor
  * momenta are allocated. */
