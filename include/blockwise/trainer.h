@@ -20,10 +20,14 @@ typedef struct bw_step {
     const char *term_name[BW_MAX_TERMS];      /**< "on_diag", "off_diag"; borrowed, valid for ever */
     double term[BW_MAX_TERMS][BW_MAX_BLOCKS]; /**< unweighted and unscaled */
     double grad_norm[BW_MAX_BLOCKS];
+    /** Health, of the state before this step's update (docs/health.md): every health.every steps, at the
+     *  first step and at the last. */
     bool has_health;
     double embedding_std[BW_MAX_BLOCKS];  /**< mean std over the batch of L2-normalised z, times sqrt(D) */
     double effective_rank[BW_MAX_BLOCKS]; /**< RankMe of z */
-    double samples_per_s;                 /**< a sample is one image, both its views */
+    double effective_rank_max[BW_MAX_BLOCKS]; /**< the most it can be: the smaller of images and D */
+    double dead_channels[BW_MAX_BLOCKS];      /**< share of the output's channels that are 0 in both views */
+    double samples_per_s;                     /**< a sample is one image, both its views */
     double peak_rss_mb;
 } bw_step;
 

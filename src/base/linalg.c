@@ -31,15 +31,24 @@ void bw__gemm_f32(float *c, int64_t c_stride, bw_matrix a, bw_matrix b, int64_t 
                 as_int(a.stride), b.data, as_int(b.stride), beta, c, as_int(c_stride));
 }
 
+void bw__add_gram_f64(double *gram, const double *a, int64_t k, int64_t m)
+{
+    pthread_once(&once, one_thread);
+    if (m == 0 || k == 0) return;
+    cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, as_int(m), as_int(k), 1.0, a, as_int(m), 1.0, gram,
+                as_int(m));
+}
+
 bw_status bw__symmetric_eigenvalues_f64(double *values, double *matrix, int64_t n)
 {
     pthread_once(&once, one_thread);
     if (n < 1 || n > INT_MAX / 2) return bw_fail(BW_EINVAL, "eigenvalues: %lld rows", (long long)n);
-    for (int64_t i = 0; i < n * n; i++)
-        if (!isfinite(matrix[i]))
-            return bw_fail(BW_ENONFINITE, "eigenvalues: element (%lld, %lld) is not finite",
-                           (long long)(i / n), (long long)(i % n));
-    /* Symmetric: either order of storage is the same matrix, so no copy is made to turn it round. */
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j <= i; j++)
+            if (!isfinite(matrix[i * n + j]))
+                return bw_fail(BW_ENONFINITE, "eigenvalues: element (%lld, %lld) is not finite", (long long)i,
+                               (long long)j);
+    /* Our lower triangle is the upper one where columns come first. */
     lapack_int info =
         LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'N', 'U', (lapack_int)n, matrix, (lapack_int)n, values);
     if (info == LAPACK_WORK_MEMORY_ERROR) return bw_fail(BW_ENOMEM, "out of memory: eigenvalues");

@@ -22,8 +22,12 @@ typedef struct bw_matrix {
 void bw__gemm_f32(float *c, int64_t c_stride, bw_matrix a, bw_matrix b, int64_t m, int64_t n, int64_t k,
                   float alpha, float beta);
 
-/* Eigenvalues of a symmetric matrix [n, n], ascending, in `values` [n]; `matrix` is overwritten.
- * BW_EINVAL: n < 1. BW_ENONFINITE: a NaN or infinity in the matrix. BW_EKERNEL: no convergence. BW_ENOMEM. */
+/* Lower triangle of gram [m, m] += a^T a, a [k, m] dense. The upper triangle is not touched. */
+void bw__add_gram_f64(double *gram, const double *a, int64_t k, int64_t m);
+
+/* Eigenvalues of a symmetric matrix [n, n], ascending, in `values` [n]. Its lower triangle is read, `matrix`
+ * is overwritten. BW_EINVAL: n < 1. BW_ENONFINITE: a NaN or infinity in the matrix. BW_EKERNEL: no
+ * convergence. BW_ENOMEM. */
 BW_MUST_CHECK
 bw_status bw__symmetric_eigenvalues_f64(double *values, double *matrix, int64_t n);
 #endif

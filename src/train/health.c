@@ -1,8 +1,10 @@
 #include "train/health.h"
 #include "base/linalg.h"
+#include "nn/pool.h"
 #include <math.h>
+#include <string.h>
 
-#define MAX_ROWS 512
+enum { MAX_ROWS = 512, PANEL = 64 };
 
 static double embedding_std(const float *z, int64_t n, int64_t d, double *norm)
 {
@@ -40,29 +42,57 @@ static double rank_from_eigenvalues(const double *values, int64_t n)
     return exp(entropy);
 }
 
+/* Lower triangle of z z^T where there are fewer rows than columns, else of z^T z. In double: the square of a
+ * singular value a ten-thousandth of the largest is within the rounding of a float, and hundreds of such
+ * would make a collapsed embedding look like one of many directions. */
+static void gram_of(double *gram, double *panel, const float *z, int64_t n, int64_t d)
+{
+    bool by_rows = n < d;
+    int64_t m = by_rows ? n : d, length = by_rows ? d : n;
+    memset(gram, 0, (size_t)(m * m) * sizeof *gram);
+    for (int64_t begin = 0; begin < length; begin += PANEL) {
+        int64_t k = length - begin < PANEL ? length - begin : PANEL;
+        for (int64_t i = 0; i < k; i++)
+            for (int64_t j = 0; j < m; j++)
+                panel[i * m + j] = (double)(by_rows ? z[j * d + begin + i] : z[(begin + i) * d + j]);
+        bw__add_gram_f64(gram, panel, k, m);
+    }
+}
+
 bw_status bw__health(bw_health *out, bw_exec *x, const float *z, int64_t n, int64_t d)
 {
     bw_status st = BW_OK;
     if (n > MAX_ROWS) n = MAX_ROWS;
     int64_t m = n < d ? n : d;
     size_t mark = bw__exec_mark(x);
-    float *gram = bw__exec_take_f32(x, m * m);
-    double *matrix = bw__arena_take(&x->arena, x->side, (size_t)(m * m) * sizeof *matrix);
+    double *gram = bw__arena_take(&x->arena, x->side, (size_t)(m * m) * sizeof *gram);
+    double *panel = bw__arena_take(&x->arena, x->side, (size_t)(PANEL * m) * sizeof *panel);
     double *values = bw__arena_take(&x->arena, x->side, (size_t)m * sizeof *values);
     double *norm = bw__arena_take(&x->arena, x->side, (size_t)n * sizeof *norm);
-    bw_matrix rows = { .data = z, .stride = d }, columns = { .data = z, .stride = d, .transposed = true };
     *out = (bw_health){ 0 };
     if (bw__exec_is_dry(x)) goto out;
-    if (n < d)
-        bw__gemm_f32(gram, m, rows, columns, m, m, d, 1.0f, 0.0f);
-    else
-        bw__gemm_f32(gram, m, columns, rows, m, m, n, 1.0f, 0.0f);
-    for (int64_t i = 0; i < m * m; i++)
-        matrix[i] = (double)gram[i];
-    BW_TRY(bw__symmetric_eigenvalues_f64(values, matrix, m));
+    gram_of(gram, panel, z, n, d);
+    BW_TRY(bw__symmetric_eigenvalues_f64(values, gram, m));
     *out = (bw_health){ .embedding_std = embedding_std(z, n, d, norm),
-                        .effective_rank = rank_from_eigenvalues(values, m) };
+                        .effective_rank = rank_from_eigenvalues(values, m),
+                        .effective_rank_max = (double)m };
 out:
     bw__exec_release(x, mark);
     return st;
+}
+
+double bw__dead_channels(bw_exec *x, const void *out, int64_t n, int64_t positions, int64_t c)
+{
+    size_t mark = bw__exec_mark(x);
+    float *mean = bw__exec_take_f32(x, n * c); /* of values >= 0: it is 0 where all of them are */
+    int64_t dead = c;
+    bw__gsp_forward(x, x->type, mean, out, n, positions, c);
+    for (int64_t j = 0; j < c && !bw__exec_is_dry(x); j++)
+        for (int64_t i = 0; i < n; i++)
+            if (mean[i * c + j] != 0.0f) {
+                dead--;
+                break;
+            }
+    bw__exec_release(x, mark);
+    return (double)dead / (double)c;
 }

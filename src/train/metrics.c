@@ -105,6 +105,9 @@ static json_t *line_of(const bw_step *s)
     if (s->has_health) {
         failed |= json_object_set_new(line, "embedding_std", bw__json_reals(s->embedding_std, s->blocks));
         failed |= json_object_set_new(line, "effective_rank", bw__json_reals(s->effective_rank, s->blocks));
+        failed |=
+            json_object_set_new(line, "effective_rank_max", bw__json_reals(s->effective_rank_max, s->blocks));
+        failed |= json_object_set_new(line, "dead_channels", bw__json_reals(s->dead_channels, s->blocks));
     }
     failed |= json_object_set_new(line, "samples_per_s", bw__json_real(s->samples_per_s));
     failed |= json_object_set_new(line, "peak_rss_mb", bw__json_real(s->peak_rss_mb));

@@ -52,12 +52,17 @@ out:
 static bw_status measure_health(bw_trainer *t, bw_step *out, int k)
 {
     bw_health h;
-    const bw_block_spec *s = t->blocks[k].block.spec;
-    bw_status st =
-        bw__health(&h, &t->exec, t->blocks[k].z, t->blocks[k].block.noise.n, s->linear[s->n_linear - 1].oc);
+    const bw_trained_block *b = &t->blocks[k];
+    const bw_block_spec *s = b->block.spec;
+    const bw_trunk *trunk = &b->block.trunk;
+    bool noisy = b->block.noise.kind != BW_NOISE_NONE;
+    bw_status st = bw__health(&h, &t->exec, b->z, b->block.noise.n, s->linear[s->n_linear - 1].oc);
     if (st != BW_OK) return st;
     out->embedding_std[k] = h.embedding_std;
     out->effective_rank[k] = h.effective_rank;
+    out->effective_rank_max[k] = h.effective_rank_max;
+    out->dead_channels[k] = bw__dead_channels(&t->exec, noisy ? trunk->unit_out[s->n_units - 1] : b->out,
+                                              b->block.n, trunk->out_h * trunk->out_w, s->out_c);
     return BW_OK;
 }
 
@@ -264,6 +269,13 @@ void bw_trainer_free(bw_trainer *t)
     bw__free(t);
 }
 
+/* Of the run's first step too, which sees the weights as they were drawn, and of its last. */
+static bool measures_health(const bw_trainer *t, int64_t step)
+{
+    int64_t every = t->network->config.health.every;
+    return every > 0 && (step == 1 || step % every == 0 || step == t->steps_total);
+}
+
 bw_status bw_trainer_step(bw_trainer *t, bw_step *out, const float *views, const int *labels)
 {
     const bw_config *c = &t->network->config;
@@ -272,7 +284,7 @@ bw_status bw_trainer_step(bw_trainer *t, bw_step *out, const float *views, const
                       .epoch = t->steps_done / t->steps_per_epoch,
                       .blocks = t->network->blocks,
                       .lr = bw__schedule_lr(&t->blocks[0].schedule, t->steps_done),
-                      .has_health = c->health.every > 0 && (t->steps_done + 1) % c->health.every == 0 };
+                      .has_health = measures_health(t, t->steps_done + 1) };
     t->labels = labels;
     bw_status st = step_blocks(t, out, views);
     if (st != BW_OK) return st;

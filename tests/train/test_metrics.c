@@ -83,7 +83,8 @@ static void a_line_is_json_with_an_entry_per_block(void **state)
     assert_int_equal(json_integer_value(json_object_get(line, "step")), 5);
     assert_int_equal(json_integer_value(json_object_get(line, "epoch")), 1);
     assert_true(fabs(json_number_value(json_object_get(line, "lr")) - 0.02) < 1e-9);
-    const char *arrays[] = { "loss", "on_diag", "off_diag", "grad_norm", "embedding_std", "effective_rank" };
+    const char *arrays[] = { "loss",          "on_diag",        "off_diag",           "grad_norm",
+                             "embedding_std", "effective_rank", "effective_rank_max", "dead_channels" };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         assert_int_equal(json_array_size(json_object_get(line, arrays[i])), 2);
     assert_true(fabs(json_number_value(json_array_get(json_object_get(line, "loss"), 1)) - 4.2) < 1e-8);
@@ -103,6 +104,7 @@ static void a_step_without_health_has_no_health_keys(void **state)
     assert_non_null(strstr(text, "\"loss\""));
     assert_null(strstr(text, "embedding_std"));
     assert_null(strstr(text, "effective_rank"));
+    assert_null(strstr(text, "dead_channels"));
     bw__free(text);
 }
 
