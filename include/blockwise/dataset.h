@@ -84,6 +84,11 @@ bw_status bw_dataset_read(const bw_dataset *dataset, int64_t index, bw_image *im
 /** Name and one line of help of format number `index`; false past the last. */
 BW_API int bw_dataset_format_at(const char **name, const char **help, int index);
 
+#define BW_SEVERITIES 5 /**< of a corruption, from 1 */
+/** Name and one line of help of corruption number `index` that bw_robustness() can make; false past the
+ *  last. */
+BW_API int bw_corruption_at(const char **name, const char **help, int index);
+
 #ifdef __cplusplus
 }
 #endif

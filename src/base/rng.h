@@ -11,7 +11,8 @@ typedef enum bw_rng_purpose {
     BW_RNG_AUGMENT = 3, /* a: epoch, b: sample, c: view                    */
     BW_RNG_NOISE = 4,   /* a: step, b: sample in the global batch, c: block * 2 + view */
     BW_RNG_PROBE = 5,
-    BW_RNG_SYNTHETIC = 6
+    BW_RNG_SYNTHETIC = 6,
+    BW_RNG_CORRUPT = 8 /* a: corruption, b: image, c: severity */
 } bw_rng_purpose;
 
 typedef struct bw_rng {

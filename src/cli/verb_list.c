@@ -17,6 +17,13 @@ static void list_formats(void)
         printf("%-14s %s\n", name, help);
 }
 
+static void list_corruptions(void)
+{
+    const char *name, *help;
+    for (int i = 0; bw_corruption_at(&name, &help, i); i++)
+        printf("%-17s %s\n", name, help);
+}
+
 static void list_config(void)
 {
     bw_config_key key;
@@ -46,11 +53,10 @@ typedef struct subject {
     const char *name;
     void (*print)(void);
 } subject;
-static const subject SUBJECTS[] = { { "recipes", list_recipes },
-                                    { "losses", list_losses },
-                                    { "archs", list_archs },
-                                    { "formats", list_formats },
-                                    { "config", list_config } };
+static const subject SUBJECTS[] = {
+    { "recipes", list_recipes }, { "losses", list_losses },           { "archs", list_archs },
+    { "formats", list_formats }, { "corruptions", list_corruptions }, { "config", list_config }
+};
 enum { N_SUBJECTS = sizeof SUBJECTS / sizeof SUBJECTS[0] };
 
 static int run_list(const cli_options *options)
@@ -69,11 +75,12 @@ static int run_list(const cli_options *options)
 }
 
 const cli_verb cli_list = { .name = "list",
-                            .arguments = "recipes|losses|archs|formats|config",
+                            .arguments = "recipes|losses|archs|formats|corruptions|config",
                             .min_arguments = 1,
                             .max_arguments = 1,
                             .summary =
-                                "List recipes, losses, architectures, formats of images, or every setting",
+                                "List recipes, losses, architectures, formats of images, corruptions, or "
+                                "every setting",
                             .notes = NULL,
                             .options = { CLI_END },
                             .run = run_list };

@@ -137,6 +137,8 @@ static bw_status make_sample(worker *w, slot *s, int64_t i)
         uint8_t *dst = s->pixels + (v * loader->most + i) * loader->sample_bytes;
         if (c->mode == BW_LOADER_CENTER) {
             st = bw__eval_transform(dst, c->image_size, &w->image, c->keep_exact, &w->work);
+            if (st == BW_OK && c->corruption)
+                st = bw__corrupt(dst, c->image_size, c->corruption, c->severity, c->seed, s->index[i]);
         } else {
             const bw_view_config *view = c->mode == BW_LOADER_PROBE ? &PROBE_VIEW : &loader->augment.view[v];
             bw_rng rng = bw__rng(c->seed, BW_RNG_AUGMENT, epoch, (uint64_t)s->index[i], (uint32_t)v);

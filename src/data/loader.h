@@ -4,6 +4,7 @@
 #define BW_DATA_LOADER_H
 #include "blockwise/config.h"
 #include "blockwise/dataset.h"
+#include "data/corrupt.h"
 
 typedef enum bw_loader_mode {
     BW_LOADER_VIEWS,  /* two augmented views, keyed permutation per epoch, last smaller batch dropped */
@@ -23,11 +24,13 @@ typedef struct bw_loader_config {
     int64_t images; /* use only these many of a permutation keyed by the seed alone; 0, or more than there
                        are: all */
     uint64_t seed;
-    int threads;        /* >= 1 */
-    double max_bad;     /* share */
-    int64_t start_step; /* the first batch returned is that of this step, from 0 */
-    int64_t end_step;   /* no batch from this step on; 0: without end (VIEWS, PROBE), or one epoch
-                           (CENTER) */
+    int threads;                     /* >= 1 */
+    double max_bad;                  /* share */
+    int64_t start_step;              /* the first batch returned is that of this step, from 0 */
+    const bw_corruption *corruption; /* CENTER: done to the transformed images; NULL: none */
+    int severity;                    /* of it, from 1 */
+    int64_t end_step; /* no batch from this step on; 0: without end (VIEWS, PROBE), or one epoch
+                         (CENTER) */
 } bw_loader_config;
 
 typedef struct bw_batch {

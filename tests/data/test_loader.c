@@ -242,6 +242,35 @@ static void probe_batch_is_a_bilinear_crop_and_flip_and_centre_batch_the_evaluat
     drop(center);
 }
 
+static void corruption_is_done_between_transform_and_normalisation_for_any_threads(void **state)
+{
+    (void)state;
+    const memory_source good = { 0 };
+    const bw_dataset dataset = { .store = &memory_store, .source = (void *)(uintptr_t)&good, .size = SIZE };
+    bw_loader_config c = config_of(BW_LOADER_CENTER);
+    c.corruption = bw__corruption_named("speckle_noise");
+    c.severity = 4;
+    record *r = run(&good, &c);
+    c.threads = 1;
+    record *one = run(&good, &c);
+    check_same(r, one);
+    bw_image image = { 0 };
+    bw_augment_work work = { 0 };
+    uint8_t bytes[SAMPLE];
+    float want[SAMPLE];
+    for (int64_t i = 0; i < SIZE; i++) {
+        CHECK_OK(bw_dataset_read(&dataset, i, &image));
+        CHECK_OK(bw__eval_transform(bytes, PIXELS, &image, false, &work));
+        CHECK_OK(bw__corrupt(bytes, PIXELS, c.corruption, 4, 77, i));
+        bw__normalise(want, bytes, PIXELS * PIXELS, PAPER.mean, PAPER.std);
+        assert_memory_equal(r->images + i * SAMPLE, want, sizeof want);
+    }
+    bw_image_clear(&image);
+    bw__augment_work_clear(&work);
+    drop(r);
+    drop(one);
+}
+
 static void a_later_start_gives_the_same_batches_as_skipping(void **state)
 {
     (void)state;
@@ -574,6 +603,7 @@ int main(void)
         cmocka_unit_test(batches_are_the_same_for_1_2_and_8_threads),
         cmocka_unit_test(views_are_the_augmentations_keyed_by_seed_epoch_image_and_view),
         cmocka_unit_test(probe_batch_is_a_bilinear_crop_and_flip_and_centre_batch_the_evaluation_transform),
+        cmocka_unit_test(corruption_is_done_between_transform_and_normalisation_for_any_threads),
         cmocka_unit_test(a_later_start_gives_the_same_batches_as_skipping),
         cmocka_unit_test(views_drop_the_last_smaller_batch_and_the_probe_keeps_it),
         cmocka_unit_test(centre_gives_every_image_once_in_order_and_leaves_out_unreadable_ones),
