@@ -2,9 +2,17 @@
 #include "base/memory.h"
 #include <math.h>
 
-static const bw_loss_ops *const losses[] = {
-    [BW_LOSS_BARLOW_TWINS] = &bw__loss_barlow_twins,
-};
+/* Every loss: what a config calls it, and its operations in src/loss/NAME.c. */
+#define LOSSES(X)                                                                                            \
+    X(BW_LOSS_BARLOW_TWINS, bw__loss_barlow_twins)                                                           \
+    X(BW_LOSS_VICREG, bw__loss_vicreg)                                                                       \
+    X(BW_LOSS_SIMCLR, bw__loss_simclr)                                                                       \
+    X(BW_LOSS_CROSS_ENTROPY, bw__loss_cross_entropy)
+
+#define DECLARE(name, ops) extern const bw_loss_ops ops;
+#define ENTRY(name, ops)   [name] = &(ops),
+LOSSES(DECLARE)
+static const bw_loss_ops *const losses[] = { LOSSES(ENTRY) };
 
 struct bw_loss {
     const bw_loss_ops *ops;
@@ -17,8 +25,7 @@ bw_status bw__loss_create(bw_loss **out, bw_exec *x, const bw_loss_config *confi
     bw_loss *loss = NULL;
     *out = NULL;
     BW_TRY(BW_ALLOC(&loss, 1));
-    loss->ops = config->name < (int)(sizeof losses / sizeof *losses) ? losses[config->name] : NULL;
-    if (!loss->ops) BW_TRY(bw_fail(BW_EINVAL, "loss.name: this loss is not in this build"));
+    loss->ops = losses[config->name];
     BW_TRY(loss->ops->create(&loss->state, x, config, n, d));
     *out = loss;
     loss = NULL;
@@ -38,6 +45,7 @@ bw_status bw__loss_run(bw_loss *loss, bw_exec *x, bw_loss_value *out, float *dif
                        const int *labels)
 {
     double begin = bw__profile_begin(x);
+    *out = (bw_loss_value){ 0 };
     bw_status st = loss->ops->run(loss->state, x, out, diff_z, z, labels);
     bw__profile_end(x, begin, "loss", "forward and backward", bw__loss_flops(loss));
     if (st == BW_OK && !isfinite(out->total))

@@ -1,5 +1,5 @@
-/* A loss of two views' embeddings and its gradient. Adding one: a file with its bw_loss_ops, its name in
- * bw_loss_name and the schema, one line in loss.c. */
+/* A loss of two views' embeddings and its gradient. Adding one: a file with its bw_loss_ops and a line in
+ * loss.c, its word in bw_loss_name and the schema (docs/architecture.md has an example). */
 #ifndef BW_LOSS_LOSS_H
 #define BW_LOSS_LOSS_H
 #include "blockwise/config.h"
@@ -14,7 +14,8 @@ typedef struct bw_loss_value {
 
 typedef struct bw_loss bw_loss;
 
-/* n: images of one view, >= 2; d: embedding size, >= 1. config is copied. */
+/* n: images of one view, as many as a loss needs (most: 2); d: embedding size, >= 1. config is copied.
+ * BW_EINVAL where n or d is too small, with the reason. */
 BW_MUST_CHECK
 bw_status bw__loss_create(bw_loss **out, bw_exec *x, const bw_loss_config *config, int64_t n, int64_t d);
 void bw__loss_free(bw_loss *loss);
@@ -22,7 +23,7 @@ void bw__loss_free(bw_loss *loss);
 /* Value and gradient: z [2, n, d], both views; diff_z [2, n, d] overwritten, must not overlap z. labels [n]
  * in [0, d), or NULL for a loss that does not look at them (bw__loss_needs_labels()). The loss is one of the
  * whole batch, so parameter gradients made from diff_z by several ranks are to be summed.
- * BW_ENONFINITE: the loss is not finite; diff_z is undefined. */
+ * BW_ENONFINITE: the loss is not finite; BW_EDATA: a label out of range; diff_z is undefined then. */
 BW_MUST_CHECK
 bw_status bw__loss_run(bw_loss *loss, bw_exec *x, bw_loss_value *out, float *diff_z, const float *z,
                        const int *labels);
@@ -32,7 +33,8 @@ bool bw__loss_needs_labels(bw_loss_name name);
 /* Floating point operations of its matrix products. */
 int64_t bw__loss_flops(const bw_loss *loss);
 
-/* What one loss provides. `state` is its own. */
+/* What one loss provides; functions as those above. `state` is its own. Over a dry arena (bw__exec_is_dry())
+ * `run` takes its memory and leaves all values alone. */
 typedef struct bw_loss_ops {
     const char *name;
     const char *terms[BW_LOSS_TERMS + 1]; /* NULL at the end */
@@ -43,6 +45,4 @@ typedef struct bw_loss_ops {
                      const int *labels);
     int64_t (*flops)(const void *state);
 } bw_loss_ops;
-
-extern const bw_loss_ops bw__loss_barlow_twins;
 #endif

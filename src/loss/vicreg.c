@@ -1,0 +1,180 @@
+/* VICReg (Bardes, Ponce, LeCun 2022) as its authors' code has it. With x, y [N, D] the embeddings of the two
+ * views, std_j(x) = sqrt(var_j(x) + 1e-4) over the N images (unbiased variance) and Cov(x) the unbiased
+ * covariance matrix:
+ *
+ *     invariance = sum_ij (x_ij - y_ij)^2 / (N D)
+ *     variance   = [ sum_j max(0, 1 - std_j(x)) + sum_j max(0, 1 - std_j(y)) ] / (2 D)
+ *     covariance = [ sum_{i != j} Cov(x)_ij^2 + sum_{i != j} Cov(y)_ij^2 ] / D
+ *     L = scale * ( c_i invariance + c_v variance + c_c covariance ),   weights 25, 25, 1
+ *
+ * With the same weights others minimise something else. The paper (eq. 6) divides the invariance by N alone
+ * and does not halve the variance; solo-learn does not halve it either, so its loss.variance is 50 here.
+ * lightly's is the same as this one.
+ *
+ * Gradient: that of variance and covariance goes through the centred embeddings xc alone and is xc G with
+ * G_ij = 4 c_c scale / (D (N-1)) Cov_ij, i != j, and G_jj = -c_v scale / (2 D (N-1) std_j) where std_j < 1.
+ * Centring has no further part in it: the columns of xc G add up to zero already. Sums of L are in double. */
+#include "base/memory.h"
+#include "loss/loss.h"
+#include "nn/matmul.h"
+#include <math.h>
+
+static const double VARIANCE_EPS = 1e-4; /* the authors' */
+enum { COLUMNS = 64 };                   /* that one thread takes at a time */
+
+typedef struct vicreg {
+    int64_t n, d;
+    bw_loss_config config;
+    bw_matmul *correlate; /* xc^T xc */
+    bw_matmul *spread;    /* xc G */
+} vicreg;
+
+static void vicreg_destroy(void *state)
+{
+    vicreg *v = state;
+    bw__matmul_free(v->correlate);
+    bw__matmul_free(v->spread);
+    bw__free(v);
+}
+
+static bw_status vicreg_create(void **state, bw_exec *x, const bw_loss_config *config, int64_t n, int64_t d)
+{
+    bw_status st = BW_OK;
+    vicreg *v = NULL;
+    if (n < 2 || d < 1)
+        return bw_fail(BW_EINVAL, "VICReg needs at least 2 images and 1 dimension, not %lld and %lld",
+                       (long long)n, (long long)d);
+    BW_TRY(BW_ALLOC(&v, 1));
+    *v = (vicreg){ .n = n, .d = d, .config = *config };
+    const bw_matmul_shape correlate = { .m = d, .n = d, .k = n, .transpose_a = true },
+                          spread = { .m = n, .n = d, .k = d };
+    BW_TRY(bw__matmul_create(&v->correlate, x, &correlate));
+    BW_TRY(bw__matmul_create(&v->spread, x, &spread));
+    *state = v;
+    v = NULL;
+out:
+    if (v) vicreg_destroy(v);
+    return st;
+}
+
+/* xc = z - its mean over the rows, and std [d], for columns [begin, end). */
+static void centre_columns(const vicreg *v, float *xc, double *std, const float *z, int64_t begin,
+                           int64_t end)
+{
+    int64_t n = v->n, d = v->d, count = end - begin;
+    double mean[COLUMNS] = { 0 }, squares[COLUMNS] = { 0 };
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < count; j++)
+            mean[j] += (double)z[i * d + begin + j];
+    for (int64_t j = 0; j < count; j++)
+        mean[j] /= (double)n;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < count; j++) {
+            double centred = (double)z[i * d + begin + j] - mean[j];
+            squares[j] += centred * centred;
+            xc[i * d + begin + j] = (float)centred;
+        }
+    for (int64_t j = 0; j < count; j++)
+        std[begin + j] = sqrt(squares[j] / (double)(n - 1) + VARIANCE_EPS);
+}
+
+static void centre(const vicreg *v, bw_exec *x, float *xc, double *std, const float *z)
+{
+#pragma omp parallel for schedule(static) num_threads(x->threads)
+    for (int64_t begin = 0; begin < v->d; begin += COLUMNS)
+        centre_columns(v, xc, std, z, begin, begin + COLUMNS < v->d ? begin + COLUMNS : v->d);
+}
+
+/* c [d, d] holds xc^T xc and becomes G; the view's sums are added to the terms. row [d] is scratch. */
+static void terms_and_slopes(const vicreg *v, bw_exec *x, double *variance, double *covariance, float *c,
+                             const double *std, double *row)
+{
+    int64_t d = v->d;
+    double rows = (double)(v->n - 1), scale = v->config.scale;
+    float to_cov = (float)(1.0 / rows),
+          off_slope = (float)(4.0 * v->config.covariance * scale / ((double)d * rows));
+#pragma omp parallel for schedule(static) num_threads(x->threads)
+    for (int64_t i = 0; i < d; i++) {
+        float *g = c + i * d;
+        double off = 0.0;
+        g[i] = 0.0f;
+        for (int64_t j = 0; j < d; j++) {
+            float cov = g[j] * to_cov;
+            off += (double)cov * (double)cov;
+            g[j] = off_slope * cov;
+        }
+        if (std[i] < 1.0) g[i] = (float)(-v->config.variance * scale / (2.0 * (double)d * rows * std[i]));
+        row[i] = off;
+    }
+    for (int64_t i = 0; i < d; i++) {
+        *covariance += row[i] / (double)d;
+        *variance += (std[i] < 1.0 ? 1.0 - std[i] : 0.0) / (2.0 * (double)d);
+        if (isnan(std[i])) *variance = (double)NAN; /* a comparison would hide it */
+    }
+}
+
+/* The mean squared distance, and its gradient added to both views'. row [n] is scratch. */
+static double invariance(const vicreg *v, bw_exec *x, float *diff_z, const float *z, double *row)
+{
+    int64_t n = v->n, d = v->d;
+    double sum = 0.0;
+    float slope = (float)(2.0 * v->config.invariance * v->config.scale / ((double)n * (double)d));
+#pragma omp parallel for schedule(static) num_threads(x->threads)
+    for (int64_t i = 0; i < n; i++) {
+        double squares = 0.0;
+        for (int64_t j = i * d; j < (i + 1) * d; j++) {
+            float apart = z[j] - z[n * d + j];
+            squares += (double)apart * (double)apart;
+            diff_z[j] += slope * apart;
+            diff_z[n * d + j] -= slope * apart;
+        }
+        row[i] = squares;
+    }
+    for (int64_t i = 0; i < n; i++)
+        sum += row[i];
+    return sum / ((double)n * (double)d);
+}
+
+static bw_status vicreg_run(void *state, bw_exec *x, bw_loss_value *out, float *diff_z, const float *z,
+                            const int *labels)
+{
+    (void)labels;
+    bw_status st = BW_OK;
+    vicreg *v = state;
+    const bw_loss_config *c = &v->config;
+    int64_t n = v->n, d = v->d;
+    double term[3] = { 0.0, 0.0, 0.0 };
+    size_t mark = bw__exec_mark(x);
+    float *xc = bw__exec_take_f32(x, n * d); /* [n, d] of one view */
+    float *cov = bw__exec_take_f32(x, d * d);
+    double *std = bw__arena_take(&x->arena, x->side, (size_t)d * sizeof *std);
+    double *row = bw__arena_take(&x->arena, x->side, (size_t)(n > d ? n : d) * sizeof *row);
+    bool dry = bw__exec_is_dry(x);
+    for (int view = 0; view < 2; view++) {
+        if (!dry) centre(v, x, xc, std, z + view * n * d);
+        BW_TRY(bw__matmul_run(v->correlate, x, cov, xc, xc));
+        if (!dry) terms_and_slopes(v, x, &term[1], &term[2], cov, std, row);
+        BW_TRY(bw__matmul_run(v->spread, x, diff_z + view * n * d, xc, cov));
+    }
+    if (dry) goto out;
+    term[0] = invariance(v, x, diff_z, z, row);
+    *out = (bw_loss_value){ .total = c->scale * (c->invariance * term[0] + c->variance * term[1] +
+                                                 c->covariance * term[2]),
+                            .term = { term[0], term[1], term[2] } };
+out:
+    bw__exec_release(x, mark);
+    return st;
+}
+
+static int64_t vicreg_flops(const void *state)
+{
+    const vicreg *v = state;
+    return 2 * (bw__matmul_flops(v->correlate) + bw__matmul_flops(v->spread));
+}
+
+const bw_loss_ops bw__loss_vicreg = { .name = "vicreg",
+                                      .terms = { "invariance", "variance", "covariance" },
+                                      .create = vicreg_create,
+                                      .destroy = vicreg_destroy,
+                                      .run = vicreg_run,
+                                      .flops = vicreg_flops };
