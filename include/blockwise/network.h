@@ -21,13 +21,17 @@ bw_status bw_network_create(bw_network **out, const bw_config *config);
 
 /** Loads `path`: a run folder, or a .safetensors file with torchvision's names. Architecture comes from
  *  the file's metadata, or from the names and shapes where it has none. Heads are read from
- *  heads.safetensors in the same folder if it is there.
+ *  heads.safetensors in the same folder if it is there. A network that was trained end to end is loaded as
+ *  the blocks of model.cuts: the last one has the head that was trained, and the head feature of those before
+ *  it is their trunk feature. A file that says nothing of cuts gives a block for each stage. What is loaded
+ * is for features and for saving; training begins with bw_network_create() and bw_network_init_from().
  *  @return BW_OK; BW_EDATA (missing, damaged), BW_ESHAPE (wrong shapes or architecture); BW_ENOMEM */
 BW_API BW_MUST_CHECK
 bw_status bw_network_load(bw_network **out, const char *path);
 BW_API void bw_network_free(bw_network *network);
 
-/** Overwrites the trunk (and the heads where the file's folder has them in matching shapes) of `network`
+/** Overwrites the trunk of `network`, and every head and projector whose tensors the file's folder has by
+ *  name and shape (they need not have been trained with the same order or cuts; the rest keep their values),
  *  with weights from a file such as torchvision's; `fc.*` is ignored. Everything else is named.
  *  @return as bw_network_load(); the network is unchanged after a failure */
 BW_API BW_MUST_CHECK
@@ -39,6 +43,8 @@ bw_status bw_network_init_from(bw_network *network, const char *path);
 BW_API BW_MUST_CHECK
 bw_status bw_network_save(const bw_network *network, const char *trunk_path, const char *heads_path);
 
+/** Those that training sees after bw_network_create(), 1 end to end; those of model.cuts after
+ *  bw_network_load(). */
 BW_API int bw_network_blocks(const bw_network *network);
 /** Whether head weights are there (false after loading a bare trunk). */
 BW_API bool bw_network_has_heads(const bw_network *network);

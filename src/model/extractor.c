@@ -27,7 +27,7 @@ static bw_status extract_block(bw_extractor *e, int k, float **out, float *head,
     BW_TRY(bw__trunk_forward(&b->trunk, &run, *out, in));
     /* The batch has room for more rows than are wanted: features are made aside and cut. */
     float *h = bw__exec_take_f32(x, e->batch * s->head_dim), *g = bw__exec_take_f32(x, e->batch * s->out_c);
-    bool has_head = e->network->has_heads || s->pool == BW_POOL_GSP;
+    bool has_head = e->network->has_heads || s->pool != BW_POOL_CBE;
     if (has_head && (head || bw__exec_is_dry(x))) BW_TRY(bw__head_forward(&b->head, &run, h, *out));
     bw__gsp_forward(x, BW_F32, g, *out, e->batch, positions, s->out_c);
     if (bw__exec_is_dry(x)) goto out;
@@ -82,8 +82,8 @@ bw_status bw_extractor_create(bw_extractor **out, const bw_network *network, int
     e->image_size = image_size;
     BW_TRY(bw__exec_create(&e->exec, network->config.threads));
     for (int k = 0; k < network->blocks; k++) {
-        bw_block_config config = bw_config_block(&network->config, k);
-        bool head = network->has_heads || network->spec[k].pool == BW_POOL_GSP;
+        bw_block_config config = bw_config_block(&network->config, network->spec[k].settings);
+        bool head = network->has_heads || network->spec[k].pool != BW_POOL_CBE;
         BW_TRY(bw__block_create(&e->blocks[k], &e->exec, &network->spec[k], &config, 1, batch, h, w, false,
                                 head));
         h = e->blocks[k].trunk.out_h;
@@ -114,7 +114,7 @@ bw_status bw_extractor_run(bw_extractor *e, float *const *head, float *const *tr
         return bw_fail(BW_EINVAL, "%lld images for an extractor of batch %lld", (long long)n,
                        (long long)e->batch);
     for (int k = 0; head && k < e->network->blocks; k++)
-        if (head[k] && !e->network->has_heads && e->network->spec[k].pool != BW_POOL_GSP)
+        if (head[k] && !e->network->has_heads && e->network->spec[k].pool == BW_POOL_CBE)
             return bw_fail(BW_EINVAL,
                            "block %d has no head weights (heads.safetensors was not beside the trunk); "
                            "ask for the trunk feature",

@@ -3,7 +3,10 @@
 #include "model/init.h"
 #include <math.h>
 
-static bw_status list_blocks(bw_network **out, const bw_config *config, bool with_heads)
+typedef bw_status (*describe_block)(bw_block_spec *, bw_params *, const bw_config *, int k, bool with_head);
+
+static bw_status list_blocks(bw_network **out, const bw_config *config, int blocks, describe_block describe,
+                             bool with_heads)
 {
     bw_status st = BW_OK;
     bw_network *net = NULL;
@@ -14,9 +17,9 @@ static bw_status list_blocks(bw_network **out, const bw_config *config, bool wit
     BW_TRY(BW_ALLOC(&net, 1));
     net->config = *config;
     net->has_heads = with_heads;
-    for (int k = 0; k < bw__config_blocks(config); k++) {
+    for (int k = 0; k < blocks; k++) {
         net->blocks = k + 1;
-        BW_TRY(bw__resnet_block(&net->spec[k], &net->params[k], config, k, with_heads));
+        BW_TRY(describe(&net->spec[k], &net->params[k], config, k, with_heads));
     }
     *out = net;
     net = NULL;
@@ -25,12 +28,19 @@ out:
     return st;
 }
 
-bw_status bw__network_build(bw_network **out, const bw_config *config, bool with_heads)
+static bw_status list_for_training(bw_network **out, const bw_config *config, bool with_heads)
+{
+    return list_blocks(out, config, bw__config_blocks(config), bw__resnet_block, with_heads);
+}
+
+static bw_status list_for_evaluation(bw_network **out, const bw_config *config, bool with_heads)
+{
+    return list_blocks(out, config, bw__config_cut_blocks(config), bw__resnet_evaluation_block, with_heads);
+}
+
+static bw_status allocate_values(bw_network **out, bw_network *net)
 {
     bw_status st = BW_OK;
-    bw_network *net = NULL;
-    *out = NULL;
-    BW_TRY(list_blocks(&net, config, with_heads));
     for (int k = 0; k < net->blocks; k++)
         BW_TRY(BW_ALLOC(&net->params[k].values, net->params[k].total));
     *out = net;
@@ -40,9 +50,49 @@ out:
     return st;
 }
 
+bw_status bw__network_build(bw_network **out, const bw_config *config, bool with_heads)
+{
+    bw_network *net = NULL;
+    *out = NULL;
+    bw_status st = list_for_training(&net, config, with_heads);
+    return st == BW_OK ? allocate_values(out, net) : st;
+}
+
+bw_status bw__network_build_for_evaluation(bw_network **out, const bw_config *config, bool with_heads)
+{
+    bw_network *net = NULL;
+    *out = NULL;
+    bw_status st = list_for_evaluation(&net, config, with_heads);
+    return st == BW_OK ? allocate_values(out, net) : st;
+}
+
+/* Tensors of the view's block k lie where those of the same names do: all in one block of `trained`. */
+static void borrow_values(bw_params *params, const bw_network *trained)
+{
+    for (int k = 0; k < trained->blocks; k++) {
+        const bw_params *theirs = &trained->params[k];
+        const bw_param *first = bw__params_find(theirs, params->items[0].name);
+        if (!first) continue;
+        params->values = theirs->values;
+        params->batches_tracked = theirs->batches_tracked;
+        for (int i = 0; i < params->n; i++)
+            params->items[i].offset = bw__params_find(theirs, params->items[i].name)->offset;
+    }
+}
+
+bw_status bw__network_view(bw_network **out, const bw_network *trained)
+{
+    bw_status st = list_for_evaluation(out, &trained->config, trained->has_heads);
+    if (st != BW_OK) return st;
+    (*out)->borrows = true;
+    for (int k = 0; k < (*out)->blocks; k++)
+        borrow_values(&(*out)->params[k], trained);
+    return BW_OK;
+}
+
 bw_status bw__network_outline(bw_network **out, const bw_config *config)
 {
-    bw_status st = list_blocks(out, config, true);
+    bw_status st = list_for_training(out, config, true);
     if (st != BW_OK) return st;
     (*out)->outline = true;
     for (int k = 0; k < (*out)->blocks; k++)
@@ -63,7 +113,7 @@ void bw_network_free(bw_network *net)
 {
     if (!net) return;
     for (int k = 0; k < net->blocks; k++) {
-        if (net->outline) net->params[k].values = NULL;
+        if (net->outline || net->borrows) net->params[k].values = NULL;
         bw__params_destroy(&net->params[k]);
     }
     bw__free(net);

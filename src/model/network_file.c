@@ -27,6 +27,7 @@ static const char *const order_names[] = { "simultaneous", "end-to-end", "sequen
 typedef struct entry {
     char name[NAME_ROOM];
     int block;
+    bw_part part;
     int ndim;
     int64_t shape[4];
     bool counter;   /* num_batches_tracked, one for all batch norms of a block; or */
@@ -43,16 +44,10 @@ static void add_param(entry_list *list, int block, const bw_param *p)
     entry *e = &list->items[list->n++];
     (void)snprintf(e->name, sizeof e->name, "%s", p->name);
     e->block = block;
+    e->part = p->part;
     e->ndim = p->ndim;
     memcpy(e->shape, p->dim, sizeof e->shape);
     e->offset = p->offset;
-}
-
-static const bw_param *find_param(const bw_params *params, const char *name)
-{
-    for (int i = 0; i < params->n; i++)
-        if (strcmp(params->items[i].name, name) == 0) return &params->items[i];
-    return NULL;
 }
 
 /* The three buffers PyTorch lists after a batch norm's weight and bias. */
@@ -63,12 +58,13 @@ static void add_batch_norm_buffers(entry_list *list, const bw_params *params, in
     int prefix = (int)(strrchr(bias->name, '.') - bias->name) + 1;
     for (int i = 0; i < 2; i++) {
         (void)snprintf(name, sizeof name, "%.*s%s", prefix, bias->name, buffers[i]);
-        const bw_param *p = find_param(params, name);
+        const bw_param *p = bw__params_find(params, name);
         if (p) add_param(list, block, p);
     }
     entry *e = &list->items[list->n++];
     (void)snprintf(e->name, sizeof e->name, "%.*snum_batches_tracked", prefix, bias->name);
     e->block = block;
+    e->part = bias->part;
     e->counter = true;
 }
 
@@ -134,7 +130,7 @@ bw_status bw_network_save(const bw_network *network, const char *trunk_path, con
         return bw_fail(BW_EINVAL, "%s: this network has no heads to write", heads_path);
     BW_TRY(bw__config_portable_yaml(&config, c));
     (void)snprintf(width, sizeof width, "%" PRId64, c->model.width);
-    (void)snprintf(blocks, sizeof blocks, "%d", network->blocks);
+    (void)snprintf(blocks, sizeof blocks, "%d", bw__config_cut_blocks(c)); /* that loading gives */
     (void)snprintf(size, sizeof size, "%" PRId64, c->data.image_size);
     (void)snprintf(steps, sizeof steps, "%" PRId64, network->steps);
     (void)snprintf(seed, sizeof seed, "%" PRIu64, c->seed);
@@ -410,6 +406,32 @@ out:
     return st;
 }
 
+/* Leaves in the list the heads and projectors that are in the file as a whole, each tensor with its shape.
+ * Returns how many; *out_all: how many there were. */
+static int keep_matching(int *out_all, entry_list *list, const bw_st_file *file)
+{
+    int64_t kept = 0;
+    int matching = 0;
+    *out_all = 0;
+    for (int64_t first = 0, end; first < list->n; first = end) {
+        const entry *e = &list->items[first];
+        bool all = true;
+        for (end = first; end < list->n; end++) {
+            const entry *next = &list->items[end];
+            if (next->block != e->block || next->part != e->part) break;
+            const bw_st_tensor *t = bw__st_find(file, next->name);
+            if (t ? !same_shape(next, t) || !is_type_of(next, t->dtype) : !next->counter) all = false;
+        }
+        ++*out_all;
+        if (!all) continue;
+        matching++;
+        memmove(&list->items[kept], e, (size_t)(end - first) * sizeof *e);
+        kept += end - first;
+    }
+    list->n = kept;
+    return matching;
+}
+
 /* Copies trunk and heads of the files, all or nothing. */
 static bw_status read_files(bw_network *network, files *f, bool *out_heads)
 {
@@ -447,12 +469,12 @@ bw_status bw_network_load(bw_network **out, const char *path)
     BW_TRY(config_of_file(&config, f.trunk, f.trunk_path));
     /* Without a config nobody knows which projectors stood on this trunk. */
     bool try_heads = f.heads && bw__st_metadata(f.trunk, "config");
-    BW_TRY(bw__network_build(&network, &config, try_heads));
+    BW_TRY(bw__network_build_for_evaluation(&network, &config, try_heads));
     BW_TRY(read_files(network, &f, &heads));
     if (try_heads && !heads) {
         bw_network_free(network);
         network = NULL;
-        BW_TRY(bw__network_build(&network, &config, false));
+        BW_TRY(bw__network_build_for_evaluation(&network, &config, false));
         BW_TRY(read_files(network, &f, &heads));
     }
     const char *steps = bw__st_metadata(f.trunk, "steps");
@@ -469,13 +491,27 @@ bw_status bw_network_init_from(bw_network *network, const char *path)
 {
     bw_status st = BW_OK;
     files f = { 0 };
-    bool heads = false;
+    entry_list trunk = { 0 }, heads = { 0 };
+    int taken = 0, all = 0;
 
     BW_TRY(open_files(&f, path));
-    BW_TRY(read_files(network, &f, &heads));
-    bw_log(BW_LOG_INFO, "%s: %s", f.trunk_path,
-           heads ? "trunk and heads taken over" : "trunk taken over, heads start anew");
+    BW_TRY(list_entries(&trunk, network, false));
+    BW_TRY(check_file(&trunk, f.trunk, network, f.trunk_path));
+    if (f.heads && network->has_heads) {
+        BW_TRY(list_entries(&heads, network, true));
+        taken = keep_matching(&all, &heads, f.heads);
+        BW_TRY(copy_file(network, &heads, f.heads));
+    }
+    BW_TRY(copy_file(network, &trunk, f.trunk)); /* last: the counters are the trunk's */
+    if (taken == all || taken == 0)
+        bw_log(BW_LOG_INFO, "%s: %s", f.trunk_path,
+               taken ? "trunk and heads taken over" : "trunk taken over, heads start anew");
+    else
+        bw_log(BW_LOG_INFO, "%s: trunk and %d of %d heads and projectors taken over, the others start anew",
+               f.trunk_path, taken, all);
 out:
+    bw__free(trunk.items);
+    bw__free(heads.items);
     close_files(&f);
     return st;
 }

@@ -10,16 +10,24 @@ struct bw_network {
     int blocks;
     bool has_heads;
     bool outline;  /* names and shapes alone: values are addresses that nobody may touch */
+    bool borrows;  /* values are another network's */
     int64_t steps; /* optimiser steps these weights have seen in their run; written to files */
     bw_block_spec spec[BW_MAX_BLOCKS];
     bw_params params[BW_MAX_BLOCKS];
 };
 
-/* The network of a resolved config with every value zero: nothing is drawn, for loading. Momenta are not
- * allocated. */
+/* The network of a resolved config, as training has it, with every value zero: nothing is drawn. Momenta are
+ * not allocated. */
 BW_MUST_CHECK
 bw_status bw__network_build(bw_network **out, const bw_config *config, bool with_heads);
-/* The same with heads but without memory for values, for a trainer that only counts. */
+/* The same as evaluation has it: end to end, too, it has the blocks of model.cuts. */
+BW_MUST_CHECK
+bw_status bw__network_build_for_evaluation(bw_network **out, const bw_config *config, bool with_heads);
+/* A network that is being trained, with the blocks of model.cuts. Its values are those of `trained`, which is
+ * borrowed: an extractor of the view sees every step. Not for training or loading. */
+BW_MUST_CHECK
+bw_status bw__network_view(bw_network **out, const bw_network *trained);
+/* As bw__network_build() with heads, but without memory for values: for a trainer that only counts. */
 BW_MUST_CHECK
 bw_status bw__network_outline(bw_network **out, const bw_config *config);
 #endif

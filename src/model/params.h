@@ -41,4 +41,7 @@ static inline bool bw__param_is_trained(const bw_param *p)
 {
     return p->kind != BW_PARAM_RUNNING_MEAN && p->kind != BW_PARAM_RUNNING_VAR;
 }
+
+/* The one called `name`, or NULL. */
+const bw_param *bw__params_find(const bw_params *params, const char *name);
 #endif

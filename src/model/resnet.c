@@ -69,6 +69,13 @@ void bw__params_destroy(bw_params *ps)
     *ps = (bw_params){ 0 };
 }
 
+const bw_param *bw__params_find(const bw_params *params, const char *name)
+{
+    for (int i = 0; i < params->n; i++)
+        if (strcmp(params->items[i].name, name) == 0) return &params->items[i];
+    return NULL;
+}
+
 static int add_bn(builder *b, int64_t c, const char *name)
 {
     int first = add(b, BW_PARAM_BN_WEIGHT, 1, &c, "%s.weight", name);
@@ -124,11 +131,11 @@ static void add_stem(builder *b, bw_block_spec *spec, const bw_config *config)
     spec->stem = add_conv(b, 3, config->model.width, cifar ? 3 : 7, cifar ? 1 : 2, "conv1", "bn1");
 }
 
-static void add_head(builder *b, bw_block_spec *spec, const bw_config *config, int k)
+static void add_head(builder *b, bw_block_spec *spec, const bw_block_config *config, int number)
 {
-    bw_block_config c = bw_config_block(config, k);
+    bw_block_config c = *config;
     b->part = BW_PART_HEAD;
-    (void)snprintf(b->prefix, sizeof b->prefix, "blocks.%d.", k + 1);
+    (void)snprintf(b->prefix, sizeof b->prefix, "blocks.%d.", number);
     if (spec->pool == BW_POOL_CBE)
         spec->expand =
             add_conv(b, spec->out_c, spec->head_dim, c.head.filter, c.head.stride, "head.conv", "head.bn");
@@ -148,25 +155,55 @@ static void add_head(builder *b, bw_block_spec *spec, const bw_config *config, i
     }
 }
 
+/* Trunk, and which head there is. */
+static void add_trunk(builder *b, bw_block_spec *spec, const bw_config *config, bw_unit_range units)
+{
+    bool first = units.first == 0;
+    int64_t channels = first ? config->model.width : bw__unit_channels(config, units.first - 1);
+    *spec = (bw_block_spec){ .in_c = first ? 3 : channels };
+    if (first) add_stem(b, spec, config);
+    for (int i = units.first; i < units.end; i++)
+        spec->unit[spec->n_units++] = add_unit(b, config, i, &channels);
+    spec->out_c = channels;
+    spec->pool = BW_POOL_GSP;
+    spec->head_dim = channels;
+}
+
+/* Without `settings` the block is one that nobody trains alone. `number`: in names, from 1. */
+static bw_status describe(bw_block_spec *spec, bw_params *params, const bw_config *config,
+                          bw_unit_range units, const bw_block_config *settings, int number, bool with_head)
+{
+    builder b = { .params = params, .st = BW_OK, .part = BW_PART_TRUNK };
+    *params = (bw_params){ 0 };
+    add_trunk(&b, spec, config, units);
+    if (settings) {
+        spec->pool = settings->head.pool;
+        if (settings->head.pool != BW_POOL_GSP) spec->head_dim = settings->head.dim;
+        if (with_head) add_head(&b, spec, settings, number);
+    }
+    bw_status st = finish(&b);
+    if (st != BW_OK) bw__params_destroy(params);
+    return st;
+}
+
 bw_status bw__resnet_block(bw_block_spec *spec, bw_params *params, const bw_config *config, int k,
                            bool with_head)
 {
-    builder b = { .params = params, .st = BW_OK, .part = BW_PART_TRUNK };
-    bw_unit_range units = bw__config_block_units(config, k);
-    bw_block_config c = bw_config_block(config, k);
-    *params = (bw_params){ 0 };
-    *spec = (bw_block_spec){ 0 };
-    bool first = units.first == 0;
-    int64_t channels = first ? config->model.width : bw__unit_channels(config, units.first - 1);
-    spec->in_c = first ? 3 : channels;
-    if (first) add_stem(&b, spec, config);
-    for (int i = units.first; i < units.end; i++)
-        spec->unit[spec->n_units++] = add_unit(&b, config, i, &channels);
-    spec->out_c = channels;
-    spec->pool = c.head.pool;
-    spec->head_dim = c.head.pool == BW_POOL_CBE ? c.head.dim : channels;
-    if (with_head) add_head(&b, spec, config, k);
-    bw_status st = finish(&b);
-    if (st != BW_OK) bw__params_destroy(params);
+    bw_block_config settings = bw_config_block(config, k);
+    bool whole = config->train.order == BW_ORDER_END_TO_END;
+    bw_status st = describe(spec, params, config, bw__config_block_units(config, k), &settings,
+                            whole ? bw__config_cut_blocks(config) : k + 1, with_head);
+    spec->settings = k;
+    return st;
+}
+
+bw_status bw__resnet_evaluation_block(bw_block_spec *spec, bw_params *params, const bw_config *config, int k,
+                                      bool with_head)
+{
+    int trained = config->train.order == BW_ORDER_END_TO_END ? k - (bw__config_cut_blocks(config) - 1) : k;
+    bw_block_config settings = bw_config_block(config, trained >= 0 ? trained : 0);
+    bw_status st = describe(spec, params, config, bw__cut_block_units(&config->model, k),
+                            trained >= 0 ? &settings : NULL, k + 1, with_head);
+    spec->settings = trained >= 0 ? trained : 0;
     return st;
 }

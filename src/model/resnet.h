@@ -25,6 +25,7 @@ typedef struct bw_unit_spec {
 } bw_unit_spec;
 
 typedef struct bw_block_spec {
+    int settings; /* whose settings it has: k of bw_config_block() */
     bool has_stem;
     bool max_pool;
     bw_layer_spec stem;
@@ -38,10 +39,16 @@ typedef struct bw_block_spec {
     bw_layer_spec linear[BW_MAX_PROJECTOR];
 } bw_block_spec;
 
-/* Describes block `k` and lists its parameters, in torchvision's order of the state dict. Neither values nor
- * momenta are allocated. */
+/* Describes block `k` of training and lists its parameters, in torchvision's order of the state dict. Neither
+ * values nor momenta are allocated. Head and projector have the number of the last block of model.cuts that
+ * is in it: "blocks.4.head..." end to end with cuts stages. */
 BW_MUST_CHECK
 bw_status bw__resnet_block(bw_block_spec *spec, bw_params *params, const bw_config *config, int k,
                            bool with_head);
+/* The same of block `k` of model.cuts, as evaluation sees it. They differ end to end: the last block has the
+ * head that was trained, those before it have none and are pooled by gsp. */
+BW_MUST_CHECK
+bw_status bw__resnet_evaluation_block(bw_block_spec *spec, bw_params *params, const bw_config *config, int k,
+                                      bool with_head);
 void bw__params_destroy(bw_params *params);
 #endif

@@ -98,6 +98,15 @@ static const char *metadata(const bw_st_file *file, const char *key)
     return value;
 }
 
+/* "key=value key=value ..." */
+static void apply(bw_config *config, const char *assignments)
+{
+    char text[256], *rest = NULL;
+    (void)snprintf(text, sizeof text, "%s", assignments ? assignments : "");
+    for (char *p = strtok_r(text, " ", &rest); p; p = strtok_r(NULL, " ", &rest))
+        CHECK_OK(bw_config_set(config, p));
+}
+
 parity_setting parity_read_setting(const bw_st_file *file)
 {
     parity_setting s = { .config = bw_config_default() };
@@ -125,6 +134,7 @@ parity_setting parity_read_setting(const bw_st_file *file)
         c->train.order = BW_ORDER_END_TO_END;
         c->head.pool = BW_POOL_GSP;
     }
+    apply(c, bw__st_metadata(file, "set"));
     return s;
 }
 

@@ -11,12 +11,13 @@
 
 enum { MAX_TENSORS = 700 };
 
-static char folder[4200], log_text[4096];
+static char folder[4200], log_text[4096], info_text[4096];
 
 static void keep_log(void *user, bw_log_level level, const char *line)
 {
     (void)user;
     if (level == BW_LOG_WARN) (void)snprintf(log_text, sizeof log_text, "%s", line);
+    if (level == BW_LOG_INFO) (void)snprintf(info_text, sizeof info_text, "%s", line);
 }
 
 static int fresh_folder(void **state)
@@ -257,21 +258,91 @@ static void what_was_saved_is_loaded_again(void **state)
     bw_network_free(net);
 }
 
-static void a_network_trained_end_to_end_is_loaded_again(void **state)
+/* A network of resnet18 that is trained end to end, with the cuts given. */
+static bw_network *make_end_to_end(const char *cuts, bool cbe)
 {
-    (void)state;
     bw_config c = small_config("resnet18", "cifar");
-    bw_network *net = NULL, *got = NULL;
+    bw_network *net = NULL;
     CHECK_OK(bw_config_set(&c, "train.order=end-to-end"));
-    CHECK_OK(bw_config_set(&c, "head.pool=gsp"));
+    CHECK_OK(bw_config_set(&c, cuts));
+    if (!cbe) c.head.dim = 0;
+    CHECK_OK(bw_config_set(&c, cbe ? "head.pool=cbe" : "head.pool=gsp"));
     CHECK_OK(bw_config_resolve(&c));
     CHECK_OK(bw_network_create(&net, &c));
+    return net;
+}
+
+static void assert_same_tensor(const bw_network *a, int block_a, const bw_network *b, int block_b,
+                               const char *name)
+{
+    const bw_param *p = bw__params_find(&a->params[block_a], name),
+                   *q = bw__params_find(&b->params[block_b], name);
+    assert_non_null(p);
+    assert_non_null(q);
+    assert_int_equal(p->count, q->count);
+    assert_memory_equal(a->params[block_a].values + p->offset, b->params[block_b].values + q->offset,
+                        (size_t)p->count * sizeof(float));
+}
+
+static void a_network_trained_end_to_end_is_loaded_as_the_blocks_of_its_cuts(void **state)
+{
+    (void)state;
+    bw_network *net = make_end_to_end("model.cuts=[1, 5]", true), *got = NULL;
+    net->params[0].batches_tracked = 7;
+    assert_int_equal(bw_network_blocks(net), 1);
     save_both(net);
     CHECK_OK(bw_network_load(&got, folder));
-    assert_int_equal(got->blocks, 1);
+    assert_int_equal(bw_network_blocks(got), 3);
     assert_true(bw_network_has_heads(got));
-    assert_same_values(net, got, BW_PART_PROJECTOR);
+    assert_same_tensor(net, 0, got, 0, "layer1.0.conv2.weight");
+    assert_same_tensor(net, 0, got, 1, "layer1.1.conv1.weight");
+    assert_same_tensor(net, 0, got, 1, "layer3.0.bn1.running_var");
+    assert_same_tensor(net, 0, got, 2, "layer3.1.bn1.running_var");
+    assert_same_tensor(net, 0, got, 2, "blocks.3.head.conv.weight");
+    assert_same_tensor(net, 0, got, 2, "blocks.3.projector.3.weight");
+    assert_int_equal(got->params[1].batches_tracked, 7);
+    const int64_t width[] = { 8, 32, 64 };
+    for (int k = 0; k < 3; k++) {
+        assert_int_equal(bw_network_feature_dim(got, k, BW_FEATURE_TRUNK), width[k]);
+        assert_int_equal(bw_network_feature_dim(got, k, BW_FEATURE_HEAD),
+                         k < 2 ? width[k] : net->spec[0].head_dim);
+    }
+    /* What was loaded is written as what was trained. */
+    CHECK_OK(bw_network_save(got, in_folder("again.safetensors"), NULL));
+    got->steps = net->steps;
+    bw_st_file *first = NULL, *again = NULL;
+    CHECK_OK(bw__st_open(&first, in_folder("model.safetensors")));
+    CHECK_OK(bw__st_open(&again, in_folder("again.safetensors")));
+    assert_int_equal(bw__st_count(first), bw__st_count(again));
+    for (int64_t i = 0; i < bw__st_count(first); i++) {
+        const bw_st_tensor *t = bw__st_at(first, i), *u = bw__st_at(again, i);
+        assert_string_equal(t->name, u->name);
+        assert_memory_equal(t->data, u->data, t->bytes);
+    }
+    assert_string_equal(bw__st_metadata(first, "blocks"), "3");
+    assert_string_equal(bw__st_metadata(first, "cuts"), "[1, 5]");
+    assert_string_equal(bw__st_metadata(again, "blocks"), "3");
+    bw__st_close(first);
+    bw__st_close(again);
     bw_network_free(got);
+    bw_network_free(net);
+}
+
+static void a_view_sees_the_values_that_training_changes(void **state)
+{
+    (void)state;
+    bw_network *net = make_end_to_end("model.cuts=units", false), *view = NULL;
+    CHECK_OK(bw__network_view(&view, net));
+    assert_int_equal(bw_network_blocks(view), 8);
+    const bw_param *p = bw__params_find(&net->params[0], "layer3.1.conv1.weight");
+    net->params[0].values[p->offset + 5] = 42.0f;
+    const bw_param *seen = bw__params_find(&view->params[5], "layer3.1.conv1.weight");
+    assert_true(view->params[5].values[seen->offset + 5] == 42.0f);
+    for (int k = 0; k < 8; k++)
+        for (int i = 0; i < view->params[k].n; i++)
+            assert_same_tensor(net, 0, view, k, view->params[k].items[i].name);
+    bw_network_free(view); /* and leaves the values alone */
+    assert_true(net->params[0].values[p->offset + 5] == 42.0f);
     bw_network_free(net);
 }
 
@@ -469,6 +540,41 @@ static void init_keeps_own_heads_where_the_file_has_none(void **state)
     bw_network_free(from);
 }
 
+static void init_goes_between_blockwise_and_end_to_end(void **state)
+{
+    (void)state;
+    bw_network *blockwise = make("resnet18", "cifar"), *whole = make_end_to_end("model.cuts=stages", false);
+    blockwise->params[1].batches_tracked = 3;
+    save_both(blockwise);
+    CHECK_OK(bw_network_init_from(whole, folder));
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < blockwise->params[k].n; i++)
+            if (blockwise->params[k].items[i].part == BW_PART_TRUNK)
+                assert_same_tensor(blockwise, k, whole, 0, blockwise->params[k].items[i].name);
+    /* A projector behind gsp fits one behind cbe: their inputs are as wide. */
+    assert_same_tensor(blockwise, 3, whole, 0, "blocks.4.projector.0.weight");
+    bw_network_free(whole);
+
+    /* And back: the head of the whole network is the last block's; the others keep theirs. */
+    whole = make_end_to_end("model.cuts=stages", true);
+    for (int64_t i = 0; i < whole->params[0].total; i++)
+        whole->params[0].values[i] += 0.5f;
+    save_both(whole);
+    float first = blockwise->params[0]
+                      .values[bw__params_find(&blockwise->params[0], "blocks.1.head.conv.weight")->offset];
+    CHECK_OK(bw_network_init_from(blockwise, folder));
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < blockwise->params[k].n; i++)
+            if (blockwise->params[k].items[i].part == BW_PART_TRUNK || k == 3)
+                assert_same_tensor(blockwise, k, whole, 0, blockwise->params[k].items[i].name);
+    assert_true(first ==
+                blockwise->params[0]
+                    .values[bw__params_find(&blockwise->params[0], "blocks.1.head.conv.weight")->offset]);
+    assert_non_null(strstr(info_text, "2 of 8 heads and projectors taken over"));
+    bw_network_free(whole);
+    bw_network_free(blockwise);
+}
+
 static void init_is_all_or_nothing(void **state)
 {
     (void)state;
@@ -507,7 +613,9 @@ int main(void)
         cmocka_unit_test_setup(same_network_same_bytes_whatever_the_threads, fresh_folder),
         cmocka_unit_test_setup(an_unwritable_place_is_named, fresh_folder),
         cmocka_unit_test_setup(what_was_saved_is_loaded_again, fresh_folder),
-        cmocka_unit_test_setup(a_network_trained_end_to_end_is_loaded_again, fresh_folder),
+        cmocka_unit_test_setup(a_network_trained_end_to_end_is_loaded_as_the_blocks_of_its_cuts,
+                               fresh_folder),
+        cmocka_unit_test(a_view_sees_the_values_that_training_changes),
         cmocka_unit_test_setup(a_bare_trunk_is_loaded_without_heads, fresh_folder),
         cmocka_unit_test_setup(heads_of_another_network_are_left_out_with_a_warning, fresh_folder),
         cmocka_unit_test_setup(architecture_is_found_from_names_and_shapes, fresh_folder),
@@ -519,6 +627,7 @@ int main(void)
         cmocka_unit_test_setup(what_is_missing_or_damaged_is_said, fresh_folder),
         cmocka_unit_test_setup(init_takes_trunk_and_matching_heads, fresh_folder),
         cmocka_unit_test_setup(init_keeps_own_heads_where_the_file_has_none, fresh_folder),
+        cmocka_unit_test_setup(init_goes_between_blockwise_and_end_to_end, fresh_folder),
         cmocka_unit_test_setup(init_is_all_or_nothing, fresh_folder),
         cmocka_unit_test_setup(init_with_another_architecture_is_refused, fresh_folder),
     };

@@ -133,28 +133,31 @@ static void evaluate(step_case *c)
 {
     float *head[BW_MAX_BLOCKS], *trunk[BW_MAX_BLOCKS];
     bw_extractor *extractor;
+    bw_network *view;
     int64_t n = c->setting.batch;
-    for (int k = 0; k < c->network->blocks; k++) {
-        int64_t wide = bw_network_feature_dim(c->network, k, BW_FEATURE_HEAD);
-        int64_t channels = bw_network_feature_dim(c->network, k, BW_FEATURE_TRUNK);
+    CHECK_OK(bw__network_view(&view, c->network));
+    for (int k = 0; k < view->blocks; k++) {
+        int64_t wide = bw_network_feature_dim(view, k, BW_FEATURE_HEAD);
+        int64_t channels = bw_network_feature_dim(view, k, BW_FEATURE_TRUNK);
         head[k] = malloc(sizeof(float) * (size_t)(n * wide));
         trunk[k] = malloc(sizeof(float) * (size_t)(n * channels));
         assert_true(head[k] && trunk[k]);
     }
-    CHECK_OK(bw_extractor_create(&extractor, c->network, n, c->setting.image_size));
+    CHECK_OK(bw_extractor_create(&extractor, view, n, c->setting.image_size));
     CHECK_OK(bw_extractor_run(extractor, head, trunk, c->views, n));
-    for (int k = 0; k < c->network->blocks; k++) {
+    for (int k = 0; k < view->blocks; k++) {
         char key[32];
         (void)snprintf(key, sizeof key, "eval.head.%d", k + 1);
         parity_compare(&c->features, c->file, key, head[k],
-                       n * bw_network_feature_dim(c->network, k, BW_FEATURE_HEAD));
+                       n * bw_network_feature_dim(view, k, BW_FEATURE_HEAD));
         (void)snprintf(key, sizeof key, "eval.trunk.%d", k + 1);
         parity_compare(&c->features, c->file, key, trunk[k],
-                       n * bw_network_feature_dim(c->network, k, BW_FEATURE_TRUNK));
+                       n * bw_network_feature_dim(view, k, BW_FEATURE_TRUNK));
         free(head[k]);
         free(trunk[k]);
     }
     bw_extractor_free(extractor);
+    bw_network_free(view);
 }
 
 /* Every quantity of the fixture `name`. */
