@@ -6,7 +6,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    bw_config first = bw_config_default(), second = bw_config_default();
+    bw_config first = bw_config_default(), second = bw_config_default(), third = bw_config_default();
     char *text = NULL, *again = NULL;
 
     /* The same bytes as an assignment, which ends at the first '\0'. */
@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (assignment) {
         memcpy(assignment, data, size);
         assignment[size] = '\0';
-        if (bw_config_set(&second, assignment) != BW_OK && !bw_last_error()[0]) __builtin_trap();
+        if (bw_config_set(&third, assignment) != BW_OK && !bw_last_error()[0]) __builtin_trap();
     }
     free(assignment);
 

@@ -118,13 +118,24 @@ typedef struct bw_augment_config {
     double mean[3], std[3]; /**< of pixel values in [0, 1], R G B */
 } bw_augment_config;
 
+/** What one block uses: the run's settings, or its own (bw_config_block()). */
+typedef struct bw_block_config {
+    bw_head_config head;
+    bw_projector_config projector;
+    bw_loss_config loss;
+    bw_noise_config noise;
+    bw_optimizer_config optimizer;
+} bw_block_config;
+
+enum { BW_KEY_WORDS = 4 /**< 64 keys each */ };
+
 /** Everything that defines a run. Edit the fields of a default, or use bw_config_set(). */
 typedef struct bw_config {
     uint64_t seed;
     int threads; /**< compute threads; 0 before resolving: all usable cores */
     bw_dtype dtype;
     bw_model_config model;
-    /* These five in this order are what bw_block_config has: a block's own settings lie alike. */
+    /* These five lie as in bw_block_config, so that one distance leads from a key to a block's own. */
     bw_head_config head;
     bw_projector_config projector;
     bw_loss_config loss;
@@ -160,30 +171,31 @@ typedef struct bw_config {
     struct {
         int64_t every; /**< steps between measures of the embeddings' health */
     } health;
-    uint64_t is_set[4]; /**< which keys were given, by index of the schema; read with bw_config_is_set() */
+    /** Settings of single blocks, counted from 0 here. Only what was given counts: set them with
+     *  bw_config_set("blocks[2].head.pool=lsp"), read them with bw_config_block(). */
+    bw_block_config block[BW_MAX_BLOCKS];
+    /* Which keys were given, one bit for each by its index in the schema; read with bw_config_is_set(). */
+    uint64_t is_set[BW_KEY_WORDS];
+    uint64_t is_told[BW_KEY_WORDS]; /* by bw_config_set() */
+    uint64_t block_set[BW_MAX_BLOCKS][BW_KEY_WORDS];
 } bw_config;
-
-/** What one block uses. Every block takes the run's settings; the seam for overrides per block. */
-typedef struct bw_block_config {
-    bw_head_config head;
-    bw_projector_config projector;
-    bw_loss_config loss;
-    bw_noise_config noise;
-    bw_optimizer_config optimizer;
-} bw_block_config;
 
 /** The defaults of every key, unresolved (see the fields that say "before resolving"). */
 BW_API bw_config bw_config_default(void);
 
 /** Overlays a YAML text: nested maps, dotted keys, or both. The word `auto` stands for the value that
  *  bw_config_resolve() works out (that of dtype: bw_compute_settle(), by the processor); `augment.NAME`
- * without a view sets both views. `origin` names the text in messages ("recipe cifar10", "my.yaml").
+ *  without a view sets both views. `blocks[2].head.pool` is block 2's own head.pool, counted from 1; keys of
+ *  the groups head, projector, loss, noise and optimizer have this form. `extends: NAME` at the top begins
+ *  with the recipe NAME, or with a file where NAME ends in .yaml: the text's own values win wherever the
+ *  line stands. `origin` names the text in messages ("recipe cifar10", "my.yaml").
  *  @return BW_OK; BW_EINVAL for an unknown key (the nearest one is named), a wrong type or a value
  *          out of range, with origin and line; `config` is unchanged then. BW_ENOMEM. */
 BW_API BW_MUST_CHECK
 bw_status bw_config_load(bw_config *config, const char *yaml, size_t length, const char *origin);
 
-/** Overlays the YAML file at `path`. As bw_config_load(), and BW_EIO where it cannot be read. */
+/** Overlays the YAML file at `path`, relative to whose folder it may extend others. As bw_config_load(), and
+ *  BW_EIO where it cannot be read. */
 BW_API BW_MUST_CHECK
 bw_status bw_config_load_file(bw_config *config, const char *path);
 
@@ -205,17 +217,24 @@ BW_API bool bw_recipe_at(bw_recipe *recipe, int index);
 BW_API BW_MUST_CHECK
 bw_status bw_config_set(bw_config *config, const char *assignment);
 
-/** True if `key` was given by a load or set (`augment.NAME`: for both views). */
+/** True if `key` was given by a load or set (`augment.NAME`: for both views). `blocks[k].KEY` is given also
+ *  where bw_config_resolve() found that block k needs a value other than the run's. */
 BW_API bool bw_config_is_set(const bw_config *config, const char *key);
 
 /** Fills in every value that depends on others and refuses values out of range and combinations that make
  *  no sense (BW_EINVAL, with the reason; `config` is unchanged then). Idempotent. With train.order
  *  end-to-end, head.pool becomes gsp and noise.kind none unless they were given by a load or
- *  bw_config_set(). With head.pool gsp, which has no convolution, head.dim is not used. */
+ *  bw_config_set(). With head.pool gsp, which has no convolution, head.dim is not used. A block that names
+ *  another optimiser or loss than the run takes the default optimizer.lr, loss.scale and projector that go
+ *  with it unless it gives its own.
+ *
+ *  A key that nothing in the run uses (loss.temperature without simclr) is refused where bw_config_set() gave
+ *  it another value than the default; from files, which may extend others, it is taken and has no effect. */
 BW_API BW_MUST_CHECK
 bw_status bw_config_resolve(bw_config *config);
 
-/** The whole configuration as YAML, every key. The caller frees *out with free(). */
+/** The whole configuration as YAML: every key, then those of single blocks that were given. The caller frees
+ * *out with free(). */
 BW_API BW_MUST_CHECK
 bw_status bw_config_to_yaml(char **out, const bw_config *config);
 
@@ -224,7 +243,7 @@ bw_status bw_config_to_yaml(char **out, const bw_config *config);
 BW_API BW_MUST_CHECK
 bw_status bw_config_same_run(const bw_config *a, const bw_config *b);
 
-/** Settings of block `k`, counted from 0. */
+/** Settings of block `k`, counted from 0: the run's, with the block's own in their place. */
 BW_API bw_block_config bw_config_block(const bw_config *config, int k);
 
 /** One key of the schema, for --help, `list config` and documentation. Borrowed strings. */

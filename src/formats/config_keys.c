@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_ROOM = 96, VIEW_PREFIX = 14 /* of "augment.view1." */ };
+enum { VIEW_PREFIX = 14 /* of "augment.view1." */ };
 static const char SHORTHAND[] = "augment.";
 static const char VIEW1[] = "augment.view1.";
 
@@ -12,25 +12,44 @@ static bool starts_with(const char *s, const char *prefix)
     return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-int bw__key_match(int index[BW_VIEWS], const char *path)
+static bw_key_match match_in_block(int block, const char *rest)
 {
-    char name[NAME_ROOM];
-    index[0] = bw__key_find(path);
-    if (index[0] >= 0) return 1;
-    if (!starts_with(path, SHORTHAND)) return 0;
+    int index = bw__key_find(rest);
+    if (index < 0 || !bw__key_has_block_form(index)) return (bw_key_match){ .block = block };
+    return (bw_key_match){ .n = 1, .index = { index }, .block = block };
+}
+
+bw_key_match bw__key_match(const char *path)
+{
+    char name[BW_KEY_NAME];
+    const char *rest;
+    int block;
+    bw_key_match m = { .n = 1, .index = { bw__key_find(path) }, .block = BW_OF_RUN };
+    if (m.index[0] >= 0) return m;
+    m.n = 0;
+    if (bw__block_path(&block, &rest, path) == BW_BLOCK_PATH_GOOD) return match_in_block(block, rest);
+    if (!starts_with(path, SHORTHAND)) return m;
     for (int v = 0; v < BW_VIEWS; v++) {
         int n = snprintf(name, sizeof name, "augment.view%d.%s", v + 1, path + strlen(SHORTHAND));
-        index[v] = n > 0 && n < NAME_ROOM ? bw__key_find(name) : -1;
-        if (index[v] < 0) return 0;
+        m.index[v] = n > 0 && n < BW_KEY_NAME ? bw__key_find(name) : -1;
+        if (m.index[v] < 0) return m;
     }
-    return BW_VIEWS;
+    m.n = BW_VIEWS;
+    return m;
 }
 
 bool bw__key_is_group(const char *path)
 {
-    size_t n = strlen(path);
-    for (int i = 0; i < bw__keys(); i++)
-        if (strncmp(bw__key(i)->name, path, n) == 0 && bw__key(i)->name[n] == '.') return true;
+    const char *rest;
+    int block;
+    bool of_block = bw__block_path(&block, &rest, path) == BW_BLOCK_PATH_GOOD;
+    if (strcmp(path, "blocks") == 0 || (of_block && *rest == '\0')) return true;
+    size_t n = strlen(of_block ? rest : path);
+    for (int i = 0; i < bw__keys(); i++) {
+        const char *name = bw__key(i)->name;
+        if (of_block && !bw__key_has_block_form(i)) continue;
+        if (strncmp(name, of_block ? rest : path, n) == 0 && name[n] == '.') return true;
+    }
     return false;
 }
 
@@ -43,7 +62,7 @@ static int min3(int a, int b, int c)
 /* Levenshtein's distance, row by row: how many letters must change, come or go. */
 static int distance(const char *a, const char *b)
 {
-    int row[NAME_ROOM];
+    int row[BW_KEY_NAME];
     int width = (int)strlen(b);
     for (int j = 0; j <= width; j++)
         row[j] = j;
@@ -69,41 +88,67 @@ static int key_distance(const char *path, const char *name)
     return part < whole ? part : whole;
 }
 
-static void nearest_key(char out[NAME_ROOM], const char *path)
+/* Of those that have a form for blocks, if `of_block`. */
+static void nearest_key(char out[BW_KEY_NAME], const char *path, bool of_block)
 {
     int best = -1;
     for (int i = 0; i < bw__keys(); i++) {
         const char *name = bw__key(i)->name;
-        char both[NAME_ROOM];
+        if (of_block && !bw__key_has_block_form(i)) continue;
+        char both[BW_KEY_NAME];
         int d = key_distance(path, name);
         if (best < 0 || d < best) {
             best = d;
-            (void)snprintf(out, NAME_ROOM, "%s", name);
+            (void)snprintf(out, BW_KEY_NAME, "%s", name);
         }
         if (!starts_with(name, VIEW1)) continue;
         (void)snprintf(both, sizeof both, "%s%s", SHORTHAND, name + VIEW_PREFIX);
         d = key_distance(path, both);
         if (d < best) {
             best = d;
-            (void)snprintf(out, NAME_ROOM, "%s", both);
+            (void)snprintf(out, BW_KEY_NAME, "%s", both);
         }
     }
 }
 
+#define BLOCK_GROUPS "head, projector, loss, noise and optimizer"
+#define BLOCK_FORM   "blocks[k].KEY, as in blocks[2].head.pool"
+
+/* Why a path that begins with blocks names nothing. `shown` is fit for a message. */
+static bw_status unknown_in_block(const char *shown, bw_block_path kind, int block, const char *rest)
+{
+    char nearest[BW_KEY_NAME];
+    if (kind == BW_BLOCK_PATH_BAD)
+        return bw_fail(BW_EINVAL, "'%s': settings of single blocks are written " BLOCK_FORM, shown);
+    if (kind == BW_BLOCK_PATH_OUT)
+        return bw_fail(BW_EINVAL, "'%s': blocks are counted from 1 to at most %d", shown, BW_MAX_BLOCKS);
+    if (*rest == '\0' || bw__key_is_group(shown))
+        return bw_fail(BW_EINVAL, "'%s' is a group of keys and takes no value of its own; write '%s.KEY'",
+                       shown, shown);
+    bw_key_match of_run = bw__key_match(rest);
+    if (of_run.n > 0 || bw__key_is_group(rest))
+        return bw_fail(BW_EINVAL, "'%s': %s has no value of its own for single blocks; " BLOCK_GROUPS " have",
+                       shown, rest);
+    nearest_key(nearest, rest, true);
+    return bw_fail(BW_EINVAL, "unknown key '%s'; did you mean 'blocks[%d].%s'?", shown, block + 1, nearest);
+}
+
 bw_status bw__key_unknown(const char *path)
 {
-    char nearest[NAME_ROOM], shown[NAME_ROOM];
-    if (starts_with(path, "blocks[") || starts_with(path, "blocks.") || strcmp(path, "blocks") == 0)
-        return bw_fail(BW_EINVAL,
-                       "settings for single blocks (blocks[k].*) are not supported in this version; "
-                       "head, projector, loss, noise and optimizer apply to every block");
-    if (bw__key_is_group(path))
-        return bw_fail(BW_EINVAL, "'%s' is a group of keys and takes no value of its own; write '%s.KEY'",
-                       path, path);
+    char nearest[BW_KEY_NAME], shown[BW_KEY_NAME];
+    const char *rest;
+    int block;
     (void)snprintf(shown, sizeof shown, "%s", path);
     for (char *p = shown; *p; p++)
         if ((unsigned char)*p < ' ' || *p == 0x7f) *p = '?';
-    nearest_key(nearest, shown);
+    bw_block_path kind = bw__block_path(&block, &rest, shown);
+    if (kind != BW_BLOCK_PATH_NONE) return unknown_in_block(shown, kind, block, rest);
+    if (bw__key_is_group(path))
+        return bw_fail(BW_EINVAL, "'%s' is a group of keys and takes no value of its own; write '%s.KEY'",
+                       path, path);
+    if (strchr(shown, '['))
+        return bw_fail(BW_EINVAL, "unknown key '%s'; only " BLOCK_FORM ", has brackets", shown);
+    nearest_key(nearest, shown, false);
     return bw_fail(BW_EINVAL, "unknown key '%s'; did you mean '%s'?", shown, nearest);
 }
 
@@ -139,10 +184,9 @@ bool bw_config_key_at(bw_config_key *key, int index)
 
 bool bw_config_is_set(const bw_config *config, const char *key)
 {
-    int index[BW_VIEWS];
-    int n = bw__key_match(index, key);
-    bool set = n > 0;
-    for (int i = 0; i < n; i++)
-        set = set && (config->is_set[index[i] / 64] >> (index[i] % 64) & 1) != 0;
+    bw_key_match m = bw__key_match(key);
+    bool set = m.n > 0;
+    for (int i = 0; i < m.n; i++)
+        set = set && bw__key_is_set(config, m.index[i], m.block);
     return set;
 }

@@ -1,7 +1,5 @@
 /* Recipes: named configurations, one YAML file each. */
-#include "base/memory.h"
-#include "formats/config_schema.h"
-#include "formats/file.h"
+#include "formats/config_source.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <stdio.h>
@@ -9,24 +7,23 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FOLDERS = 4, PATH_ROOM = 4096, MAX_RECIPES = 256, NAME_ROOM = sizeof((bw_recipe *)0)->name };
+enum { FOLDERS = 4, MAX_RECIPES = 256, NAME_ROOM = sizeof((bw_recipe *)0)->name };
 static const char EXTENSION[] = ".yaml";
-static const size_t FILE_LIMIT = 1 << 20;
 
 /* Where recipes are looked for, in this order; "" where there is no such place. */
-static void recipe_folder(char out[PATH_ROOM], int index)
+static void recipe_folder(char out[BW_PATH_ROOM], int index)
 {
     const char *named[FOLDERS - 1] = { getenv("BLOCKWISE_RECIPES"), BW_RECIPES_SOURCE, BW_RECIPES_INSTALLED };
     out[0] = '\0';
     if (index < FOLDERS - 1) {
-        if (named[index]) (void)snprintf(out, PATH_ROOM, "%s", named[index]);
+        if (named[index]) (void)snprintf(out, BW_PATH_ROOM, "%s", named[index]);
         return;
     }
     /* Beside the program, where an installation was moved as a whole. */
-    ssize_t n = readlink("/proc/self/exe", out, PATH_ROOM / 2);
+    ssize_t n = readlink("/proc/self/exe", out, BW_PATH_ROOM / 2);
     out[n > 0 ? n : 0] = '\0';
     char *slash = strrchr(out, '/');
-    if (slash) (void)snprintf(slash, PATH_ROOM / 2, "/../share/blockwise/recipes");
+    if (slash) (void)snprintf(slash, BW_PATH_ROOM / 2, "/../share/blockwise/recipes");
 }
 
 static bool is_recipe_name(const char *name)
@@ -64,7 +61,7 @@ static int by_name(const void *a, const void *b)
 
 static int all_names(char names[MAX_RECIPES][NAME_ROOM])
 {
-    char folder[PATH_ROOM];
+    char folder[BW_PATH_ROOM];
     int n = 0;
     for (int i = 0; i < FOLDERS; i++) {
         recipe_folder(folder, i);
@@ -74,20 +71,20 @@ static int all_names(char names[MAX_RECIPES][NAME_ROOM])
     return n;
 }
 
-static bool find_recipe(char path[PATH_ROOM], const char *name)
+bool bw__recipe_find(char path[BW_PATH_ROOM], const char *name)
 {
-    char folder[PATH_ROOM];
+    char folder[BW_PATH_ROOM];
     for (int i = 0; is_recipe_name(name) && i < FOLDERS; i++) {
         recipe_folder(folder, i);
-        int n = snprintf(path, PATH_ROOM, "%s/%s%s", folder, name, EXTENSION);
-        if (*folder && n < PATH_ROOM && access(path, F_OK) == 0) return true;
+        int n = snprintf(path, BW_PATH_ROOM, "%s/%s%s", folder, name, EXTENSION);
+        if (*folder && n < BW_PATH_ROOM && access(path, F_OK) == 0) return true;
     }
     return false;
 }
 
-static bw_status unknown_recipe(const char *name)
+bw_status bw__recipe_unknown(const char *name)
 {
-    char names[MAX_RECIPES][NAME_ROOM], list[512] = "";
+    char names[MAX_RECIPES][NAME_ROOM], list[1024] = "";
     int n = all_names(names);
     for (int i = 0; i < n; i++) {
         size_t used = strlen(list);
@@ -103,23 +100,18 @@ static bw_status unknown_recipe(const char *name)
 
 bw_status bw_config_load_recipe(bw_config *config, const char *name)
 {
-    char path[PATH_ROOM], origin[NAME_ROOM + 16];
-    char *text = NULL;
-    size_t bytes = 0;
-
-    if (!find_recipe(path, name)) return unknown_recipe(name);
+    char path[BW_PATH_ROOM], origin[NAME_ROOM + 16];
+    if (!bw__recipe_find(path, name)) return bw__recipe_unknown(name);
     (void)snprintf(origin, sizeof origin, "recipe %s", name);
-    bw_status st = bw__file_read(&text, &bytes, path, FILE_LIMIT);
-    if (st == BW_OK) st = bw_config_load(config, text, bytes, origin);
-    bw__free(text);
-    return st;
+    const bw_config_source source = { .origin = origin, .path = path, .has_lines = true };
+    return bw__config_load_source(config, &source);
 }
 
 /* The first line, if it is a comment. */
 static void read_help(bw_recipe *recipe)
 {
-    char path[PATH_ROOM];
-    FILE *f = find_recipe(path, recipe->name) ? fopen(path, "r") : NULL;
+    char path[BW_PATH_ROOM];
+    FILE *f = bw__recipe_find(path, recipe->name) ? fopen(path, "r") : NULL;
     if (!f) return;
     char line[sizeof recipe->help] = "";
     if (fgets(line, sizeof line, f) && line[0] == '#') {

@@ -36,7 +36,11 @@ typedef struct bw_key {
     const char *help;
 } bw_key;
 
-enum { BW_KEY_TEXT = 512 }; /* room for any value or range as text */
+enum {
+    BW_KEY_TEXT = 512, /* room for any value or range as text */
+    BW_KEY_NAME = 96,  /* for any name, and blocks[k]. before it */
+    BW_OF_RUN = -1     /* in place of a block's number: the run's own key */
+};
 
 int bw__keys(void);
 const bw_key *bw__key(int index);
@@ -55,10 +59,37 @@ void bw__key_format(char out[BW_KEY_TEXT], const bw_config *config, const bw_key
 /* What is allowed, in words. */
 void bw__key_range(char out[BW_KEY_TEXT], const bw_key *key);
 
-/* The keys that `path` names: one, or both views' for augment.NAME. Returns how many (0: none). */
-int bw__key_match(int index[BW_VIEWS], const char *path);
+/* What a path names: one key, both views' for augment.NAME, or one of a single block. */
+typedef struct bw_key_match {
+    int n; /* 0: none */
+    int index[BW_VIEWS];
+    int block; /* from 0, or BW_OF_RUN */
+} bw_key_match;
+bw_key_match bw__key_match(const char *path);
 /* Some key begins with `path` and a dot, or is the shorthand group "augment". */
 bool bw__key_is_group(const char *path);
+
+/* --- keys of single blocks --- */
+
+/* Key `index` has a form for single blocks. */
+bool bw__key_has_block_form(int index);
+/* That form for `block` (or the key itself for BW_OF_RUN), with its own name and place; the functions above
+ * take it as any other key. `name` holds the name of what is returned. */
+bw_key bw__key_of_block(char name[BW_KEY_NAME], int index, int block);
+bool bw__key_is_set(const bw_config *config, int index, int block);
+void bw__key_mark_set(bw_config *config, int index, int block);
+/* Bytes that a key's value takes. */
+size_t bw__key_size(const bw_key *key);
+
+typedef enum bw_block_path {
+    BW_BLOCK_PATH_NONE, /* does not begin with blocks */
+    BW_BLOCK_PATH_BAD,  /* blocks, blocks[, blocks[x] */
+    BW_BLOCK_PATH_OUT,  /* a number below 1 or above BW_MAX_BLOCKS */
+    BW_BLOCK_PATH_GOOD
+} bw_block_path;
+/* Reads "blocks[k].REST" and "blocks.k.REST". out_block counts from 0; out_rest is "" where nothing
+ * follows. */
+bw_block_path bw__block_path(int *out_block, const char **out_rest, const char *path);
 /* Fails with "unknown key ...; did you mean ...?" */
 BW_MUST_CHECK
 bw_status bw__key_unknown(const char *path);

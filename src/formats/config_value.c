@@ -434,3 +434,26 @@ void bw__key_format(char out[BW_KEY_TEXT], const bw_config *config, const bw_key
         break;
     }
 }
+
+size_t bw__key_size(const bw_key *key)
+{
+    switch (key->type) {
+    case BW_KEY_U64:
+        return sizeof(uint64_t);
+    case BW_KEY_I64:
+        return sizeof(int64_t);
+    case BW_KEY_INT:
+        return sizeof(int);
+    case BW_KEY_REAL:
+        return sizeof(double) * (size_t)(key->count > 0 ? key->count : 1);
+    case BW_KEY_BOOL:
+        return sizeof(bool);
+    case BW_KEY_ENUM:
+        return sizeof(int);
+    case BW_KEY_INTS:
+        return offsetof(bw_int_list, at) + (size_t)key->most * sizeof(int64_t);
+    case BW_KEY_REALS:
+        return sizeof(real_list);
+    }
+    return 0;
+}

@@ -1,28 +1,28 @@
 /* YAML over the schema: libyaml's events one by one, so that every key has its line. */
 #include "base/memory.h"
 #include "formats/config_schema.h"
-#include "formats/file.h"
+#include "formats/config_source.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
-enum { PATH_ROOM = 128, MAX_DEPTH = 8, MAX_ITEMS = 64, WHERE_ROOM = 300, MAX_KEYS = 256 };
-static const size_t FILE_LIMIT = 1 << 20;
+enum { PATH_ROOM = 128, MAX_DEPTH = 8, MAX_ITEMS = 64, WHERE_ROOM = 300, MAX_KEYS = BW_KEY_WORDS * 64 };
+static const char EXTENDS[] = "extends";
 
 typedef struct reader {
     yaml_parser_t parser;
-    const char *origin;
-    bool has_lines; /* false for --set, whose text is all on one line */
+    const bw_config_source *source;
     bw_config config;
-    int line_of[MAX_KEYS]; /* where a key was given in this text; 0: not yet */
+    int extends_line;                         /* where EXTENDS was given in this text; 0: not yet */
+    int line_of[1 + BW_MAX_BLOCKS][MAX_KEYS]; /* the same for every key, of the run and of each block */
 } reader;
 
 /* "my.yaml:7: " before the message that is kept. */
 static bw_status at_line(const reader *r, size_t line, bw_status st)
 {
-    if (!r->has_lines) return bw_fail_prefix(st, "%s", r->origin);
-    return bw_fail_prefix(st, "%s:%zu", r->origin, line);
+    if (!r->source->has_lines) return bw_fail_prefix(st, "%s", r->source->origin);
+    return bw_fail_prefix(st, "%s:%zu", r->source->origin, line);
 }
 
 static bw_status next_event(reader *r, yaml_event_t *event)
@@ -30,7 +30,7 @@ static bw_status next_event(reader *r, yaml_event_t *event)
     const yaml_parser_t *p = &r->parser;
     if (yaml_parser_parse(&r->parser, event)) return BW_OK;
     memset(event, 0, sizeof *event);
-    if (p->error == YAML_MEMORY_ERROR) return bw_fail(BW_ENOMEM, "%s: out of memory", r->origin);
+    if (p->error == YAML_MEMORY_ERROR) return bw_fail(BW_ENOMEM, "%s: out of memory", r->source->origin);
     bw_status st = bw_fail(BW_EINVAL, "not valid YAML: %s", p->problem ? p->problem : "unknown error");
     return at_line(r, p->problem_mark.line + 1, st);
 }
@@ -40,29 +40,52 @@ static size_t line_of(const yaml_event_t *event)
     return event->start_mark.line + 1;
 }
 
-static bw_status given_twice(reader *r, const bw_key *key, int index, size_t line)
+static bw_status given_twice(const reader *r, const char *name, int *before, size_t line)
 {
-    int before = r->line_of[index];
-    r->line_of[index] = (int)line;
-    if (before == 0) return BW_OK;
-    bw_status st = bw_fail(BW_EINVAL, "%s is given twice, first in line %d", key->name, before);
+    int first = *before;
+    *before = (int)line;
+    if (first == 0) return BW_OK;
+    bw_status st = bw_fail(BW_EINVAL, "%s is given twice, first in line %d", name, first);
     return at_line(r, line, st);
+}
+
+/* One key of those that a path names. */
+static bw_status assign_key(reader *r, int index, int block, const char *const *items, int n, bool list)
+{
+    char name[BW_KEY_NAME];
+    bw_key key = bw__key_of_block(name, index, block);
+    bw_status st = bw__key_assign(&r->config, &key, items, n, list);
+    if (st != BW_OK) return st;
+    bw__key_mark_set(&r->config, index, block);
+    if (!r->source->has_lines && block == BW_OF_RUN)
+        r->config.is_told[index / 64] |= (uint64_t)1 << (index % 64);
+    return BW_OK;
+}
+
+/* Its value was read before everything else (begin_with()). */
+static bw_status check_extends(reader *r, const char *value, size_t line)
+{
+    if (!r->source->has_lines)
+        return at_line(r, line, bw_fail(BW_EINVAL, "extends is for files; give the recipe with --recipe"));
+    if (!value || value[0] == '\0')
+        return at_line(r, line,
+                       bw_fail(BW_EINVAL, "extends: the name of a recipe or of a .yaml file is wanted"));
+    return given_twice(r, EXTENDS, &r->extends_line, line);
 }
 
 static bw_status assign(reader *r, const char *path, const char *const *items, int n, bool list, size_t line)
 {
-    int index[BW_VIEWS];
-    int keys = bw__key_match(index, path);
+    bw_key_match m = bw__key_match(path);
+    if (strcmp(path, EXTENDS) == 0) return check_extends(r, list ? NULL : items[0], line);
     /* "train:" with everything below it commented out. */
-    if (keys == 0 && !list && r->has_lines && items[0][0] == '\0' && bw__key_is_group(path)) return BW_OK;
-    if (keys == 0) return at_line(r, line, bw__key_unknown(path));
-    for (int i = 0; i < keys; i++) {
-        const bw_key *key = bw__key(index[i]);
-        bw_status st = bw__key_assign(&r->config, key, items, n, list);
+    if (m.n == 0 && !list && r->source->has_lines && items[0][0] == '\0' && bw__key_is_group(path))
+        return BW_OK;
+    if (m.n == 0) return at_line(r, line, bw__key_unknown(path));
+    for (int i = 0; i < m.n; i++) {
+        bw_status st = assign_key(r, m.index[i], m.block, items, n, list);
         if (st != BW_OK) return at_line(r, line, st);
-        r->config.is_set[index[i] / 64] |= (uint64_t)1 << (index[i] % 64);
         /* Both views at once, then one of them apart, is a way to write. */
-        if (keys == 1) st = given_twice(r, key, index[i], line);
+        if (m.n == 1) st = given_twice(r, path, &r->line_of[1 + m.block][m.index[i]], line);
         if (st != BW_OK) return st;
     }
     return BW_OK;
@@ -90,8 +113,8 @@ static bw_status read_sequence(reader *r, const char *path, size_t line)
         BW_TRY(next_event(r, &event));
         if (event.type == YAML_SEQUENCE_END_EVENT) break;
         if (event.type != YAML_SCALAR_EVENT || n == MAX_ITEMS) {
-            int index[BW_VIEWS];
-            if (bw__key_match(index, path) == 0) BW_TRY(at_line(r, line, bw__key_unknown(path)));
+            if (bw__key_match(path).n == 0 && strcmp(path, EXTENDS) != 0)
+                BW_TRY(at_line(r, line, bw__key_unknown(path)));
             BW_TRY(at_line(
                 r, line_of(&event),
                 bw_fail(BW_EINVAL, "%s: a list of at most %d plain values is wanted", path, MAX_ITEMS)));
@@ -191,33 +214,87 @@ out:
     return st;
 }
 
-static bw_status load(bw_config *config, const char *path, const char *yaml, size_t length,
-                      const char *origin, bool has_lines)
+/* What stands behind EXTENDS at the top of the text, wherever that is; NULL without one. A text that is not
+ * valid is left to the reader. */
+static bw_status find_extends(char **out, size_t *line, const char *yaml, size_t length)
 {
     bw_status st = BW_OK;
-    reader r = { .origin = origin, .has_lines = has_lines, .config = *config };
-    if (!yaml_parser_initialize(&r.parser)) return bw_fail(BW_ENOMEM, "%s: out of memory", origin);
-    yaml_parser_set_input_string(&r.parser, (const unsigned char *)yaml, length);
-    BW_TRY(read_stream(&r, path));
-    *config = r.config;
+    yaml_parser_t parser;
+    yaml_event_t event = { 0 };
+    int depth = 0;
+    bool is_value = false, wanted = false;
+
+    *out = NULL;
+    if (!yaml_parser_initialize(&parser)) return bw_fail(BW_ENOMEM, "out of memory: settings");
+    yaml_parser_set_input_string(&parser, (const unsigned char *)yaml, length);
+    while (!*out && yaml_parser_parse(&parser, &event) && event.type != YAML_STREAM_END_EVENT) {
+        bool opens = event.type == YAML_MAPPING_START_EVENT || event.type == YAML_SEQUENCE_START_EVENT;
+        bool closes = event.type == YAML_MAPPING_END_EVENT || event.type == YAML_SEQUENCE_END_EVENT;
+        depth -= closes;
+        if (event.type == YAML_SCALAR_EVENT && wanted) {
+            *line = line_of(&event);
+            BW_TRY(bw__strdup(out, scalar_text(&event)));
+        }
+        bool at_top = depth == 1 && (closes || opens || event.type == YAML_SCALAR_EVENT);
+        wanted = at_top && !is_value && event.type == YAML_SCALAR_EVENT &&
+                 strcmp(scalar_text(&event), EXTENDS) == 0;
+        if (at_top && !opens) is_value = closes ? false : !is_value;
+        depth += opens;
+        yaml_event_delete(&event);
+        event = (yaml_event_t){ 0 };
+    }
 out:
-    yaml_parser_delete(&r.parser);
+    yaml_event_delete(&event);
+    yaml_parser_delete(&parser);
+    return st;
+}
+
+/* The recipe or file that this text extends goes below everything it says itself. */
+static bw_status begin_with(reader *r, const char *yaml, size_t length)
+{
+    char *name = NULL;
+    size_t line = 0;
+    bw_status st = find_extends(&name, &line, yaml, length);
+    if (st == BW_OK && name && *name) {
+        st = bw__config_extend(&r->config, name, r->source);
+        if (st != BW_OK) st = at_line(r, line, st);
+    }
+    bw__free(name);
+    return st;
+}
+
+bw_status bw__config_load_text(bw_config *config, const bw_config_source *source, const char *key,
+                               const char *yaml, size_t length)
+{
+    bw_status st = BW_OK;
+    reader *r = NULL;
+    BW_TRY(BW_ALLOC(&r, 1));
+    r->source = source;
+    r->config = *config;
+    if (source->has_lines) BW_TRY(begin_with(r, yaml, length));
+    if (!yaml_parser_initialize(&r->parser)) {
+        st = bw_fail(BW_ENOMEM, "%s: out of memory", source->origin);
+        goto out;
+    }
+    yaml_parser_set_input_string(&r->parser, (const unsigned char *)yaml, length);
+    st = read_stream(r, key);
+    yaml_parser_delete(&r->parser);
+    if (st == BW_OK) *config = r->config;
+out:
+    bw__free(r);
     return st;
 }
 
 bw_status bw_config_load(bw_config *config, const char *yaml, size_t length, const char *origin)
 {
-    return load(config, "", yaml, length, origin, true);
+    const bw_config_source source = { .origin = origin, .has_lines = true };
+    return bw__config_load_text(config, &source, "", yaml, length);
 }
 
 bw_status bw_config_load_file(bw_config *config, const char *path)
 {
-    char *text = NULL;
-    size_t bytes = 0;
-    bw_status st = bw__file_read(&text, &bytes, path, FILE_LIMIT);
-    if (st == BW_OK) st = bw_config_load(config, text, bytes, path);
-    bw__free(text);
-    return st;
+    const bw_config_source source = { .origin = path, .path = path, .has_lines = true };
+    return bw__config_load_source(config, &source);
 }
 
 bw_status bw_config_set(bw_config *config, const char *assignment)
@@ -235,7 +312,8 @@ bw_status bw_config_set(bw_config *config, const char *assignment)
         return bw_fail(BW_EINVAL, "%s: an assignment is wanted, KEY=VALUE", origin);
     memcpy(key, assignment, n);
     key[n] = '\0';
-    return load(config, key, equals + 1, strlen(equals + 1), origin, false);
+    const bw_config_source source = { .origin = origin };
+    return bw__config_load_text(config, &source, key, equals + 1, strlen(equals + 1));
 }
 
 /* Groups of `name` that `before` did not open yet, each on a line of its own, and the last word. */
@@ -254,21 +332,30 @@ static void print_name(FILE *f, const char *name, const char *before)
     (void)fprintf(f, "%*s%s: ", 2 * depth, "", name);
 }
 
+/* The keys of the run, or of one block as far as they were given. */
+static void print_keys(FILE *f, const bw_config *config, int block)
+{
+    char value[BW_KEY_TEXT], name[BW_KEY_NAME], before[BW_KEY_NAME] = "";
+    for (int i = 0; i < bw__keys(); i++) {
+        if (block != BW_OF_RUN && !bw__key_is_set(config, i, block)) continue;
+        bw_key key = bw__key_of_block(name, i, block);
+        bw__key_format(value, config, &key);
+        print_name(f, key.name, before);
+        (void)fprintf(f, "%s\n", value);
+        (void)snprintf(before, sizeof before, "%s", key.name);
+    }
+}
+
 bw_status bw_config_to_yaml(char **out, const bw_config *config)
 {
-    char *text = NULL, value[BW_KEY_TEXT];
+    char *text = NULL;
     size_t bytes = 0;
-    const char *before = "";
 
     *out = NULL;
     FILE *f = open_memstream(&text, &bytes);
     if (!f) return bw_fail(BW_ENOMEM, "out of memory: configuration as YAML");
-    for (int i = 0; i < bw__keys(); i++) {
-        bw__key_format(value, config, bw__key(i));
-        print_name(f, bw__key(i)->name, before);
-        (void)fprintf(f, "%s\n", value);
-        before = bw__key(i)->name;
-    }
+    for (int block = BW_OF_RUN; block < BW_MAX_BLOCKS; block++)
+        print_keys(f, config, block);
     bool failed = ferror(f) != 0;
     if (fclose(f) != 0 || failed) {
         free(text);
