@@ -14,8 +14,10 @@ typedef enum bw_feature {
 } bw_feature;
 
 /** Builds the network of a resolved config with initial weights drawn from config->seed (trunk
- *  convolutions: He normal, fan-out; head and projector: U(+-1/sqrt(fan_in)); batch norm 1/0).
- *  @return BW_OK; BW_EINVAL for a config that is not resolved; BW_ENOMEM */
+ *  convolutions: He normal, fan-out; head and projector: U(+-1/sqrt(fan_in)); batch norm 1/0). With the
+ *  cross-entropy loss the projector ends with a linear layer to loss.classes, with a bias.
+ *  @return BW_OK; BW_EINVAL for a config that is not resolved, or cross-entropy without loss.classes;
+ *          BW_ENOMEM */
 BW_API BW_MUST_CHECK
 bw_status bw_network_create(bw_network **out, const bw_config *config);
 

@@ -1,6 +1,9 @@
 #include "cli/settings.h"
 #include "base/error.h"
 #include "formats/config_schema.h"
+#include "train/labels.h"
+
+static const int64_t ASSUMED_CLASSES = 1000; /* ImageNet's */
 
 bw_status cli_settings_load(bw_config *config, const cli_options *o, const char *base)
 {
@@ -51,6 +54,14 @@ const char *cli_setting(const bw_config *config, const char *key)
     next = (next + 1) % AT_ONCE;
     bw__key_format(text[next], config, bw__key(index));
     return text[next];
+}
+
+void cli_settings_assume_classes(bw_config *config)
+{
+    if (config->loss.classes != 0 || !bw__labels_needed(config)) return;
+    config->loss.classes = ASSUMED_CLASSES;
+    bw_log(BW_LOG_INFO, "loss.classes is not set and there is no data to take it from: %lld is assumed",
+           (long long)ASSUMED_CLASSES);
 }
 
 const char *cli_feature_name(bw_feature feature)

@@ -203,6 +203,7 @@ static int run_plan(const cli_options *o)
     planned p = { 0 };
     BW_TRY(cli_settings_load(&config, o, NULL));
     BW_TRY(bw_config_resolve(&config));
+    cli_settings_assume_classes(&config);
     BW_TRY(work_out(&p, &config, o));
     if (o->json) {
         BW_TRY(print_json(&p));

@@ -26,9 +26,8 @@ static void he_normal_fan_out(float *v, const bw_param *p, bw_rng *rng)
         v[i] *= std;
 }
 
-static void uniform_fan_in(float *v, const bw_param *p, bw_rng *rng)
+static void uniform_fan_in(float *v, const bw_param *p, int64_t fan_in, bw_rng *rng)
 {
-    int64_t fan_in = p->count / p->dim[0];
     float bound = (float)(1.0 / sqrt((double)fan_in));
     for (int64_t i = 0; i < p->count; i++)
         v[i] = bound * (2.0f * bw__rng_uniform(rng) - 1.0f);
@@ -45,10 +44,13 @@ void bw__init_params(bw_params *ps, uint64_t seed)
             if (p->part == BW_PART_TRUNK)
                 he_normal_fan_out(v, p, &rng);
             else
-                uniform_fan_in(v, p, &rng);
+                uniform_fan_in(v, p, p->count / p->dim[0], &rng);
             break;
         case BW_PARAM_LINEAR:
-            uniform_fan_in(v, p, &rng);
+            uniform_fan_in(v, p, p->dim[1], &rng);
+            break;
+        case BW_PARAM_BIAS:
+            uniform_fan_in(v, p, p[-1].dim[1], &rng);
             break;
         case BW_PARAM_BN_WEIGHT:
             fill(v, p->count, p->zero_init ? 0.0f : 1.0f);

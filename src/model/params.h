@@ -11,6 +11,7 @@ typedef enum bw_part { BW_PART_TRUNK, BW_PART_HEAD, BW_PART_PROJECTOR } bw_part;
 typedef enum bw_param_kind {
     BW_PARAM_CONV,         /* [O, I, H, W]     */
     BW_PARAM_LINEAR,       /* [O, I]           */
+    BW_PARAM_BIAS,         /* [O], of the linear layer listed before it */
     BW_PARAM_BN_WEIGHT,    /* [C]              */
     BW_PARAM_BN_BIAS,      /* [C]              */
     BW_PARAM_RUNNING_MEAN, /* [C], a buffer    */

@@ -22,7 +22,7 @@ out:
 
 void bw__projector_destroy(bw_projector *p)
 {
-    for (int i = 0; i < BW_MAX_PROJECTOR; i++) {
+    for (int i = 0; i < BW_MAX_LINEAR; i++) {
         bw__matmul_free(p->forward[i]);
         bw__matmul_free(p->backward_data[i]);
         bw__matmul_free(p->backward_weights[i]);
@@ -39,6 +39,29 @@ int64_t bw__projector_flops(const bw_projector *p)
     return sum;
 }
 
+/* y [n, oc] += bias */
+static void add_bias(const bw_run *run, float *y, const float *bias, int64_t n, int64_t oc)
+{
+    if (bw__exec_is_dry(run->x)) return;
+#pragma omp parallel for schedule(static) num_threads(run->x->threads)
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < oc; j++)
+            y[i * oc + j] += bias[j];
+}
+
+/* diff_bias [oc] = sum of diff [n, oc] over its rows */
+static void bias_backward(const bw_run *run, float *diff_bias, const float *diff, int64_t n, int64_t oc)
+{
+    if (bw__exec_is_dry(run->x)) return;
+#pragma omp parallel for schedule(static) num_threads(run->x->threads)
+    for (int64_t j = 0; j < oc; j++) {
+        double sum = 0.0;
+        for (int64_t i = 0; i < n; i++)
+            sum += (double)diff[i * oc + j];
+        diff_bias[j] = (float)sum;
+    }
+}
+
 bw_status bw__projector_forward(bw_projector *p, const bw_run *run, float **z, const float *h)
 {
     bw_status st = BW_OK;
@@ -49,6 +72,7 @@ bw_status bw__projector_forward(bw_projector *p, const bw_run *run, float **z, c
         const bw_layer_spec *s = &p->spec->linear[i];
         p->y[i] = bw__exec_take_f32(run->x, p->n * s->oc);
         BW_TRY(bw__matmul_run(p->forward[i], run->x, p->y[i], src, bw__run_value(run, s->weight)));
+        if (s->has_bias) add_bias(run, p->y[i], bw__run_value(run, s->weight + 1), p->n, s->oc);
         if (i == last) break;
         p->a[i] = bw__exec_take_f32(run->x, p->n * s->oc);
         bw__run_bn_prepare(run, &p->bn[i], p->y[i], s->bn);
@@ -76,6 +100,7 @@ bw_status bw__projector_backward(bw_projector *p, const bw_run *run, float *diff
         float *diff_in = i == 0 ? diff_h : buffer[i % 2];
         const float *src = i == 0 ? h : p->a[i - 1];
         BW_TRY(bw__matmul_run(p->backward_weights[i], x, bw__run_grad(run, s->weight), diff, src));
+        if (s->has_bias) bias_backward(run, bw__run_grad(run, s->weight + 1), diff, p->n, s->oc);
         BW_TRY(bw__matmul_run(p->backward_data[i], x, diff_in, diff, bw__run_value(run, s->weight)));
         if (i > 0)
             bw__run_bn_backward(run, &p->bn[i - 1], diff_in, diff_in, p->y[i - 1], p->spec->linear[i - 1].bn,

@@ -1,4 +1,5 @@
-/* The projector: Linear - batch norm - ReLU, ..., Linear, without biases. */
+/* The projector: Linear - batch norm - ReLU, ..., Linear. No biases but that of a classifier, the last layer
+ * with the cross-entropy loss. */
 #ifndef BW_MODEL_PROJECTOR_H
 #define BW_MODEL_PROJECTOR_H
 #include "model/layer.h"
@@ -7,12 +8,11 @@
 typedef struct bw_projector {
     const bw_block_spec *spec; /* borrowed */
     int64_t n;
-    bw_matmul *forward[BW_MAX_PROJECTOR], *backward_data[BW_MAX_PROJECTOR],
-        *backward_weights[BW_MAX_PROJECTOR];
-    bw_bn bn[BW_MAX_PROJECTOR];
+    bw_matmul *forward[BW_MAX_LINEAR], *backward_data[BW_MAX_LINEAR], *backward_weights[BW_MAX_LINEAR];
+    bw_bn bn[BW_MAX_LINEAR];
     int64_t max_width;
     /* Of the running step, in the arena: y = x W^T of every layer, a = relu(bn(y)) of all but the last. */
-    float *y[BW_MAX_PROJECTOR], *a[BW_MAX_PROJECTOR];
+    float *y[BW_MAX_LINEAR], *a[BW_MAX_LINEAR];
 } bw_projector;
 
 BW_MUST_CHECK

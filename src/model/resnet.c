@@ -131,28 +131,41 @@ static void add_stem(builder *b, bw_block_spec *spec, const bw_config *config)
     spec->stem = add_conv(b, 3, config->model.width, cifar ? 3 : 7, cifar ? 1 : 2, "conv1", "bn1");
 }
 
-static void add_head(builder *b, bw_block_spec *spec, const bw_block_config *config, int number)
+/* Linear layers of the projector; with cross-entropy these are hidden, and the classifier follows, which
+ * alone has a bias. Numbered as the members of Sequential(Linear, BatchNorm1d, ReLU, Linear, ...). */
+static void add_projector(builder *b, bw_block_spec *spec, const bw_block_config *c, int number)
 {
-    bw_block_config c = *config;
-    b->part = BW_PART_HEAD;
-    (void)snprintf(b->prefix, sizeof b->prefix, "blocks.%d.", number);
-    if (spec->pool == BW_POOL_CBE)
-        spec->expand =
-            add_conv(b, spec->out_c, spec->head_dim, c.head.filter, c.head.stride, "head.conv", "head.bn");
-    b->part = BW_PART_PROJECTOR;
+    bool classifies = c->loss.name == BW_LOSS_CROSS_ENTROPY;
     int64_t in = spec->head_dim;
-    spec->n_linear = c.projector.n;
-    for (int i = 0; i < c.projector.n; i++) {
-        int64_t dim[] = { c.projector.widths[i], in };
+    if (classifies && c->loss.classes < 2 && b->st == BW_OK)
+        b->st = bw_fail(
+            BW_EINVAL,
+            "block %d: the cross-entropy loss needs loss.classes, the number of classes of the data", number);
+    b->part = BW_PART_PROJECTOR;
+    spec->n_linear = c->projector.n + (classifies ? 1 : 0);
+    for (int i = 0; i < spec->n_linear; i++) {
+        bool last = i + 1 == spec->n_linear;
+        int64_t dim[] = { last && classifies ? c->loss.classes : c->projector.widths[i], in };
         char bn[32];
         bw_layer_spec s = { .ic = in, .oc = dim[0], .kernel = 1, .stride = 1, .bn = BW_NO_BN };
-        /* Numbered as the members of Sequential(Linear, BatchNorm1d, ReLU, Linear, ...). */
         s.weight = add(b, BW_PARAM_LINEAR, 2, dim, "projector.%d.weight", 3 * i);
+        s.has_bias = last && classifies;
+        if (s.has_bias) (void)add(b, BW_PARAM_BIAS, 1, dim, "projector.%d.bias", 3 * i);
         (void)snprintf(bn, sizeof bn, "projector.%d", 3 * i + 1);
-        if (i + 1 < c.projector.n) s.bn = add_bn(b, dim[0], bn);
+        if (!last) s.bn = add_bn(b, dim[0], bn);
         spec->linear[i] = s;
         in = dim[0];
     }
+}
+
+static void add_head(builder *b, bw_block_spec *spec, const bw_block_config *config, int number)
+{
+    b->part = BW_PART_HEAD;
+    (void)snprintf(b->prefix, sizeof b->prefix, "blocks.%d.", number);
+    if (spec->pool == BW_POOL_CBE)
+        spec->expand = add_conv(b, spec->out_c, spec->head_dim, config->head.filter, config->head.stride,
+                                "head.conv", "head.bn");
+    add_projector(b, spec, config, number);
 }
 
 /* Trunk, and which head there is. */

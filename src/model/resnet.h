@@ -5,15 +5,19 @@
 #include "blockwise/config.h"
 #include "formats/architecture.h"
 #include "model/params.h"
+
 #define BW_NO_BN (-1)
+/* Linear layers behind a head: the projector's, or its hidden layers and the classifier. */
+#define BW_MAX_LINEAR (BW_MAX_PROJECTOR + 1)
 
 /* A convolution or linear layer and the batch norm behind it; numbers are indices of bw_params.items. */
 typedef struct bw_layer_spec {
     int64_t ic, oc;
     int kernel, stride, pad; /* 1, 1, 0 for a linear layer */
     int weight;
-    int bn; /* item of the batch norm's weight; bias, running mean and variance follow it.
-               BW_NO_BN: none */
+    bool has_bias; /* the item behind weight */
+    int bn;        /* item of the batch norm's weight; bias, running mean and variance follow it.
+                      BW_NO_BN: none */
 } bw_layer_spec;
 
 typedef struct bw_unit_spec {
@@ -36,7 +40,7 @@ typedef struct bw_block_spec {
     bw_layer_spec expand; /* of head.pool cbe */
     int64_t head_dim;     /* width of the head's pooled output */
     int n_linear;
-    bw_layer_spec linear[BW_MAX_PROJECTOR];
+    bw_layer_spec linear[BW_MAX_LINEAR];
 } bw_block_spec;
 
 /* Describes block `k` of training and lists its parameters, in torchvision's order of the state dict. Neither

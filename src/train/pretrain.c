@@ -7,6 +7,7 @@
 #include "model/network_internal.h"
 #include "train/checkpoint.h"
 #include "train/environment.h"
+#include "train/labels.h"
 #include "train/metrics.h"
 #include "train/run_folder.h"
 #include "train/trainer_internal.h"
@@ -277,6 +278,7 @@ bw_status bw_pretrain(const bw_pretrain_options *options)
     BW_TRY(bw__run_look(&state, options->out, &r.config, options->resume));
     if (state == BW_RUN_COMPLETE) goto out;
     BW_TRY(open_data(&r));
+    BW_TRY(bw__labels_settle(&r.config, r.dataset, options->data));
     bw__environment_say(&r.config);
     if (r.config.train.steps != 0) BW_TRY(bw_plan_check(&r.config));
     BW_TRY(build(&r));

@@ -63,7 +63,7 @@ static bw_status list(contents *out, const char *folder)
 static bw_status compare_config(const char *folder, const bw_config *config)
 {
     bw_status st = BW_OK;
-    bw_config old = bw_config_default();
+    bw_config old = bw_config_default(), now = *config;
     char *path = NULL;
 
     BW_TRY(bw__folder_file(&path, folder, BW_RUN_CONFIG));
@@ -71,7 +71,9 @@ static bw_status compare_config(const char *folder, const bw_config *config)
     if (st == BW_OK) st = bw_config_resolve(&old);
     if (st == BW_EINVAL) st = bw_fail_prefix(BW_EDATA, "%s: cannot go on with this run", folder);
     if (st != BW_OK) goto out;
-    st = bw_config_same_run(&old, config);
+    /* Left open until the data has been looked at, which is after the first look at the folder. */
+    if (now.loss.classes == 0) now.loss.classes = old.loss.classes;
+    st = bw_config_same_run(&old, &now);
     if (st != BW_OK) st = bw_fail_prefix(st, "%s: cannot go on with this run", folder);
 out:
     bw__free(path);

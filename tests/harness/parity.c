@@ -35,7 +35,7 @@ static bool ends_with(const char *s, const char *end)
 
 static void fill_param(float *values, const bw_param *p)
 {
-    double centre = 0.0, scale = 0.1; /* batch norm bias and running mean */
+    double centre = 0.0, scale = 0.1; /* biases and running mean */
     if (p->kind == BW_PARAM_CONV || p->kind == BW_PARAM_LINEAR) {
         scale = sqrt(6.0 / (double)(p->count / p->dim[0]));
     } else if (p->kind == BW_PARAM_BN_WEIGHT) {

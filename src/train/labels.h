@@ -1,0 +1,16 @@
+/* What losses that look at labels need of the data. */
+#ifndef BW_TRAIN_LABELS_H
+#define BW_TRAIN_LABELS_H
+#include "blockwise/config.h"
+#include "blockwise/dataset.h"
+
+/* Whether the loss of a block looks at labels. */
+bool bw__labels_needed(const bw_config *config);
+
+/* Sets loss.classes of a resolved config that leaves it open to the number of classes in `dataset`, where a
+ * loss needs it. path: of the data, for messages.
+ * BW_EDATA: no labels, a single class, or an image without a label; BW_EINVAL: fewer loss.classes than the
+ * data has. */
+BW_MUST_CHECK
+bw_status bw__labels_settle(bw_config *config, const bw_dataset *dataset, const char *path);
+#endif
