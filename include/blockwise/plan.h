@@ -6,10 +6,11 @@
 extern "C" {
 #endif
 
-/** What one block takes in every step. */
+/** What one block takes in every step in which it learns. */
 typedef struct bw_plan_block {
     int64_t trunk_parameters, head_parameters, projector_parameters; /**< trained values */
-    int64_t flops;       /**< forward, loss and backward; a multiply-add counts as two */
+    int64_t flops;       /**< forward, loss and backward; a multiply-add counts as two. Of a block that never
+                              learns: the trunk's forward; none where it is not run */
     int64_t saved_bytes; /**< kept between forward and backward, the block's input included */
     int64_t arena_bytes; /**< the most that is taken while the block works: saved tensors, the boundary to
                               the next block, gradients of activations, scratch */
@@ -18,15 +19,17 @@ typedef struct bw_plan_block {
 typedef struct bw_plan {
     int blocks;
     bw_plan_block block[BW_MAX_BLOCKS];
-    int64_t parameters, flops; /**< of all blocks */
-    int64_t repeated_flops;    /**< done again in the backward pass with train.recompute; not in flops */
-    int64_t weight_bytes;      /**< values, running statistics and momenta of all blocks, and the one
-                                    gradient buffer, as large as the largest block */
-    int64_t arena_bytes;       /**< activations, their gradients and scratch: the largest block_bytes */
-    int64_t input_bytes;       /**< the batch and the loader's queue */
-    int64_t process_bytes;     /**< this process with its libraries and the kernels they generate */
-    int64_t peak_bytes;        /**< the sum: resident memory of a pretraining run at its highest. The data
-                                    set's own pixels come on top where they are kept in memory (IDX, CIFAR) */
+    int64_t parameters;     /**< of all blocks */
+    int64_t flops;          /**< of a step; of the average step of the run where they differ, sequential */
+    int64_t repeated_flops; /**< done again in the backward pass with train.recompute; not in flops */
+    int64_t weight_bytes;   /**< values and running statistics of all blocks; momenta, and squares of
+                                 adamw, of those that learn; and the one gradient buffer, as large as the
+                                 largest of these */
+    int64_t arena_bytes;    /**< activations, their gradients and scratch: the largest block_bytes */
+    int64_t input_bytes;    /**< the batch and the loader's queue */
+    int64_t process_bytes;  /**< this process with its libraries and the kernels they generate */
+    int64_t peak_bytes;     /**< the sum: resident memory of a pretraining run at its highest. The data
+                                 set's own pixels come on top where they are kept in memory (IDX, CIFAR) */
 } bw_plan;
 
 /** Counts what a resolved config needs. Neither weights nor activations are allocated: a step is done over

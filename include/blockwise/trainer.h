@@ -14,7 +14,7 @@ typedef struct bw_step {
     int64_t step;  /**< steps done, this one included */
     int64_t epoch; /**< of this step, from 0 */
     int blocks;
-    double lr;
+    double lr; /**< of the first block that learns in this step */
     double loss[BW_MAX_BLOCKS];
     int terms;                                /**< those of the losses of all blocks, each name once */
     const char *term_name[BW_MAX_TERMS];      /**< "on_diag", "off_diag"; borrowed, valid for ever */
@@ -43,8 +43,8 @@ BW_API BW_MUST_CHECK
 bw_status bw_trainer_create(bw_trainer **out, bw_network *network, int64_t steps_per_epoch);
 BW_API void bw_trainer_free(bw_trainer *trainer);
 
-/** One optimiser step of every block on views [2, batch, S, S, 3], f32, normalised (NHWC). labels [batch]:
- *  classes from 0, or -1; may be NULL where no loss needs them.
+/** One optimiser step of every block that learns now (train.order, train.blocks) on views [2, batch, S, S,
+ * 3], f32, normalised (NHWC). labels [batch]: classes from 0, or -1; may be NULL where no loss needs them.
  *  @return BW_OK; BW_ENONFINITE naming block and step, with every block before it already updated;
  *          BW_EKERNEL */
 BW_API BW_MUST_CHECK
@@ -55,7 +55,7 @@ BW_API int64_t bw_trainer_steps_done(const bw_trainer *trainer);
 BW_API int64_t bw_trainer_steps_total(const bw_trainer *trainer);
 
 /** Floating point operations of one step: convolutions and matrix products, forward and backward, a
- *  multiply-add counted as two. */
+ *  multiply-add counted as two. Of the average step of the run where they differ (train.order sequential). */
 BW_API int64_t bw_trainer_flops(const bw_trainer *trainer);
 /** Bytes of activations, gradients of activations and scratch that a step needs at most: the arena's size. */
 BW_API int64_t bw_trainer_arena_bytes(const bw_trainer *trainer);

@@ -3,7 +3,7 @@
 #include "cli/results.h"
 #include "cli/settings.h"
 #include "base/error.h"
-#include "train/schedule.h"
+#include "train/order.h"
 
 static const int64_t IMAGENET_IMAGES = 1281167;
 /* The product whose rate stands for the machine's, as BW_PLAN_SHARE was fitted to it. */
@@ -76,7 +76,7 @@ static bw_status work_out(planned *p, const bw_config *config, const cli_options
         BW_TRY(bw_bench_matmul(&p->gflops, config->dtype, PRODUCT, PRODUCT, PRODUCT, PRODUCT_REPEATS,
                                config->threads));
     p->step_s = bw_plan_step_s(&p->plan, p->gflops);
-    p->steps = bw__schedule_total_steps(config, p->images / p->batch);
+    p->steps = bw__order_steps(config, p->plan.blocks, p->images / p->batch);
     p->hours = p->step_s * (double)p->steps / 3600.0;
     p->price = o->price;
 out:

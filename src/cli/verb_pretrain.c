@@ -3,6 +3,7 @@
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/settings.h"
+#include <math.h>
 #include <unistd.h>
 
 typedef struct pretrain_state {
@@ -51,7 +52,8 @@ static void on_step(void *user, const bw_step *step)
                      (long long)step->step, (long long)s->total_steps, (long long)step->epoch,
                      s->samples_per_s, step->peak_rss_mb);
     for (int k = 0; k < step->blocks && n > 0 && n < (int)sizeof detail; k++)
-        n += snprintf(detail + n, sizeof detail - (size_t)n, " %.4g", step->loss[k]);
+        n += isnan(step->loss[k]) ? snprintf(detail + n, sizeof detail - (size_t)n, " -")
+                                  : snprintf(detail + n, sizeof detail - (size_t)n, " %.4g", step->loss[k]);
     cli_progress_show("pretrain", (double)step->step / (double)(s->total_steps > 0 ? s->total_steps : 1),
                       detail);
 }

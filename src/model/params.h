@@ -34,7 +34,8 @@ typedef struct bw_params {
     int64_t trained;         /* floats at the front that have gradient and momentum */
     int64_t total;           /* floats in all, buffers included */
     float *values;           /* [total] */
-    float *momenta;          /* [trained], or NULL when not training */
+    float *momenta;          /* [trained], or NULL where the block does not learn */
+    float *squares;          /* [trained], of an optimiser that has them (adamw); NULL with others */
     int64_t batches_tracked; /* torchvision's num_batches_tracked, the same for every batch norm */
 } bw_params;
 

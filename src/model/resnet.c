@@ -66,6 +66,7 @@ void bw__params_destroy(bw_params *ps)
     bw__free(ps->items);
     bw__free(ps->values);
     bw__free(ps->momenta);
+    bw__free(ps->squares);
     *ps = (bw_params){ 0 };
 }
 

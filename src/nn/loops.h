@@ -20,6 +20,11 @@ typedef struct bw_sgd_rule {
     float trust, decay, momentum, lr;
 } bw_sgd_rule;
 
+typedef struct bw_adamw_rule {
+    float keep, beta1, rest1, beta2, rest2; /* rest: what is left to 1 */
+    float step, root, eps;                  /* with the bias corrections */
+} bw_adamw_rule;
+
 typedef struct bw_loops {
     /* sum [c] += y - shift, squares [c] += (y - shift)^2 over rows. */
     void (*moments)(bw_type type, double *sum, double *squares, const void *y, const float *shift,
@@ -81,6 +86,9 @@ typedef struct bw_loops {
     double (*square_sum)(const float *a, const float *b, float factor, int64_t n);
     /* m = momentum m + trust (g + decay w); w -= lr m. None may overlap another. */
     void (*sgd)(float *w, float *m, const float *g, const bw_sgd_rule *rule, int64_t n);
+    /* m = beta1 m + rest1 g; v = beta2 v + rest2 g^2; w = keep w - step m / (sqrt(v) root + eps). As above.
+     */
+    void (*adamw)(float *w, float *m, float *v, const float *g, const bw_adamw_rule *rule, int64_t n);
 } bw_loops;
 
 extern const bw_loops bw__loops_plain, bw__loops_avx2, bw__loops_avx512;

@@ -5,6 +5,7 @@
 #ifndef BW_NN_LOOPS_BODY_H
 #define BW_NN_LOOPS_BODY_H
 #include "nn/loops.h"
+#include <math.h>
 #include <string.h>
 
 #ifdef __AVX2__
@@ -635,6 +636,17 @@ static void sgd(float *w, float *m, const float *g, const bw_sgd_rule *rule, int
     }
 }
 
+static void adamw(float *w, float *m, float *v, const float *g, const bw_adamw_rule *rule, int64_t n)
+{
+    const bw_adamw_rule r = *rule;
+    SIMD for (int64_t i = 0; i < n; i++)
+    {
+        m[i] = r.beta1 * m[i] + r.rest1 * g[i];
+        v[i] = r.beta2 * v[i] + r.rest2 * (g[i] * g[i]);
+        w[i] = r.keep * w[i] - r.step * (m[i] / (sqrtf(v[i]) * r.root + r.eps));
+    }
+}
+
 const bw_loops LOOPS = {
     .moments = moments,
     .products = products,
@@ -658,5 +670,6 @@ const bw_loops LOOPS = {
     .from_f32 = from_f32,
     .square_sum = square_sum,
     .sgd = sgd,
+    .adamw = adamw,
 };
 #endif

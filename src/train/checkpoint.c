@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TENSORS_PER_BLOCK 3
+#define TENSORS_PER_BLOCK 4
 #define MAX_TENSORS       (TENSORS_PER_BLOCK * BW_MAX_BLOCKS)
 #define DIGEST_TEXT       17 /* 64 bits in hexadecimal, and the closing zero */
 
@@ -111,7 +111,8 @@ static bw_status layout_text(char text[DIGEST_TEXT], const bw_network *network)
     FILE *f = open_memstream(&lines, &bytes);
     for (int k = 0; f && k < network->blocks; k++) {
         const bw_params *params = &network->params[k];
-        (void)fprintf(f, "%" PRId64 " %" PRId64 "\n", params->trained, params->total);
+        (void)fprintf(f, "%" PRId64 " %" PRId64 "%s\n", params->trained, params->total,
+                      params->squares ? " squares" : "");
         for (int i = 0; i < params->n; i++) {
             const bw_param *p = &params->items[i];
             (void)fprintf(f, "%s %" PRId64, p->name, p->offset);
@@ -176,6 +177,7 @@ static void list_network(tensor_list *list, const bw_network *network)
         const bw_params *params = &network->params[k];
         append(list, k, "values", params->values, params->total);
         if (params->momenta) append(list, k, "momenta", params->momenta, params->trained);
+        if (params->squares) append(list, k, "squares", params->squares, params->trained);
         append(list, k, "batches_tracked", &params->batches_tracked, -1);
     }
 }
@@ -368,6 +370,7 @@ bw_status bw__checkpoint_restore(bw_network *network, const bw_checkpoint *check
         bw_params *params = &network->params[k];
         take(params->values, checkpoint->file, list->names[i++]);
         if (params->momenta) take(params->momenta, checkpoint->file, list->names[i++]);
+        if (params->squares) take(params->squares, checkpoint->file, list->names[i++]);
         take(&params->batches_tracked, checkpoint->file, list->names[i++]);
     }
     network->steps = checkpoint->step;

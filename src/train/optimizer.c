@@ -39,13 +39,44 @@ static bw_sgd_rule tensor_rule(const bw_param *p, const float *w, const float *g
         return r;
     }
     double w_norm = bw__norm(w, p->count, threads), g_norm = norm_axpy(g, w, r.decay, p->count, threads);
-    if (w_norm > 0.0 && g_norm > 0.0) r.trust = (float)(c->eta * w_norm / g_norm);
+    if (!(w_norm > 0.0 && g_norm > 0.0)) return r;
+    double trust = c->eta * w_norm / g_norm;
+    if (c->clip_lr) trust = trust < lr ? trust / lr : 1.0;
+    r.trust = (float)trust;
     return r;
 }
 
-void bw__optimizer_update(bw_params *params, const float *grads, double lr, const bw_optimizer_config *config,
-                          int threads)
+static bw_adamw_rule adamw_rule(double lr, int64_t step, const bw_optimizer_config *c)
 {
+    double t = (double)step;
+    return (bw_adamw_rule){ .keep = (float)(1.0 - lr * c->weight_decay),
+                            .beta1 = (float)c->momentum,
+                            .rest1 = (float)(1.0 - c->momentum),
+                            .beta2 = (float)c->beta2,
+                            .rest2 = (float)(1.0 - c->beta2),
+                            .step = (float)(lr / (1.0 - pow(c->momentum, t))),
+                            .root = (float)(1.0 / sqrt(1.0 - pow(c->beta2, t))),
+                            .eps = (float)c->eps };
+}
+
+/* One rule for all tensors, which lie behind each other. */
+static void update_adamw(bw_params *params, const float *g, const bw_adamw_rule *r, int threads)
+{
+    float *w = params->values, *m = params->momenta, *v = params->squares;
+    int64_t n = params->trained;
+#pragma omp parallel for schedule(static) num_threads(threads) if (n > 4 * PIECE)
+    for (int64_t at = 0; at < n; at += PIECE)
+        bw__loops()->adamw(w + at, m + at, v + at, g + at, r, n - at < PIECE ? n - at : PIECE);
+}
+
+void bw__optimizer_update(bw_params *params, const float *grads, double lr, int64_t step,
+                          const bw_optimizer_config *config, int threads)
+{
+    if (config->name == BW_OPTIMIZER_ADAMW) {
+        bw_adamw_rule r = adamw_rule(lr, step, config);
+        update_adamw(params, grads, &r, threads);
+        return;
+    }
     for (int i = 0; i < params->n; i++) {
         const bw_param *p = &params->items[i];
         if (!bw__param_is_trained(p)) continue;

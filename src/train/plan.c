@@ -31,13 +31,13 @@ static void add_block(bw_plan *out, const bw_network *network, const bw_trainer 
                                                  : &block->projector_parameters;
         *sum += p->count;
     }
-    block->flops = bw__block_flops(&b->block) + bw__loss_flops(b->loss);
+    bool learns = b->loss != NULL;
+    int64_t states = !learns ? 0 : b->optimizer.name == BW_OPTIMIZER_ADAMW ? 2 : 1;
+    if (k < trainer->created) block->flops = bw__trainer_block_flops(trainer, k, learns);
     block->saved_bytes = (int64_t)b->saved_bytes;
     block->arena_bytes = (int64_t)b->arena_bytes;
     out->parameters += params->trained;
-    out->flops += block->flops;
-    if (network->config.train.recompute) out->repeated_flops += bw__trunk_repeated_flops(&b->block.trunk);
-    out->weight_bytes += (params->total + params->trained) * (int64_t)sizeof(float);
+    out->weight_bytes += (params->total + states * params->trained) * (int64_t)sizeof(float);
 }
 
 /* Everything but process_bytes and the sum. */
@@ -46,16 +46,15 @@ static bw_status count(bw_plan *out, const bw_config *config, int64_t *process_b
     bw_status st = BW_OK;
     bw_network *network = NULL;
     bw_trainer *trainer = NULL;
-    int64_t largest = 0;
     *out = (bw_plan){ 0 };
     BW_TRY(bw__network_outline(&network, config));
     BW_TRY(bw__trainer_outline(&trainer, network));
     out->blocks = network->blocks;
-    for (int k = 0; k < network->blocks; k++) {
+    for (int k = 0; k < network->blocks; k++)
         add_block(out, network, trainer, k);
-        if (network->params[k].trained > largest) largest = network->params[k].trained;
-    }
-    out->weight_bytes += largest * (int64_t)sizeof(float);
+    out->flops = bw_trainer_flops(trainer);
+    out->repeated_flops = bw__trainer_repeated_flops(trainer);
+    out->weight_bytes += bw__trainer_gradient_bytes(trainer);
     out->arena_bytes = (int64_t)trainer->exec.arena.peak;
     out->input_bytes = bw__loader_bytes(config);
     if (process_bytes) *process_bytes = bw__rss_bytes(); /* while the kernels are there */

@@ -49,6 +49,19 @@ out:
     return st;
 }
 
+/* Forward of block k that does not learn in this phase: evaluation mode, without noise. Nothing of it changes
+ * and nothing is saved. */
+static bw_status pass_block(bw_trainer *t, int k, const void *in, bw_side side)
+{
+    bw_trained_block *b = &t->blocks[k];
+    bw_run run = block_run(t, k);
+    run.training = false;
+    t->exec.side = side;
+    b->out = bw__arena_take(&t->exec.arena, side == BW_LOW ? BW_HIGH : BW_LOW,
+                            (size_t)b->block.out_count * bw__type_size(t->exec.type));
+    return bw__trunk_forward(&b->block.trunk, &run, b->out, in);
+}
+
 static bw_status measure_health(bw_trainer *t, bw_step *out, int k)
 {
     bw_health h;
@@ -84,6 +97,11 @@ static void note_terms(bw_step *out, const bw_loss_value *value, bw_loss_name lo
     }
 }
 
+static double learning_rate(const bw_trainer *t, int k)
+{
+    return bw__schedule_lr(&t->blocks[k].schedule, t->steps_done - t->phase->begin);
+}
+
 /* Loss, backward and update of block k. */
 static bw_status learn_block(bw_trainer *t, bw_step *out, int k)
 {
@@ -108,14 +126,20 @@ static bw_status learn_block(bw_trainer *t, bw_step *out, int k)
     if (!isfinite(out->grad_norm[k])) BW_TRY(bw_fail(BW_ENONFINITE, "the gradient is not finite"));
     if (t->on_grads) t->on_grads(t->user, k, t->grads);
     if (!t->no_update)
-        bw__optimizer_update(params, t->grads, bw__schedule_lr(&b->schedule, t->steps_done), &b->optimizer,
-                             t->exec.threads);
+        bw__optimizer_update(params, t->grads, learning_rate(t, k), t->steps_done - t->phase->begin + 1,
+                             &b->optimizer, t->exec.threads);
     bw__profile_end(&t->exec, begin, "optimizer", "update", 0);
 out:
     if (st == BW_ENONFINITE)
         return bw_fail_prefix(st, "training diverged at step %lld, block %d", (long long)t->steps_done + 1,
                               k + 1);
     return st;
+}
+
+static void note_lap(bw_trainer *t, int k)
+{
+    bw_trained_block *b = &t->blocks[k];
+    if (t->exec.arena.lap > b->arena_bytes) b->arena_bytes = t->exec.arena.lap;
 }
 
 static void release_side(bw_trainer *t, bw_side side)
@@ -136,38 +160,73 @@ static const void *input_of_type(bw_trainer *t, const float *views)
 }
 
 /* One step over whatever arena the trainer has. Blocks work on alternate sides: a block's input lies at the
- * bottom of its side with everything it saves above, its output on the other side. */
+ * bottom of its side with everything it saves above, its output on the other side. The phase says which of
+ * them learn: all orders of training are this loop. */
 static bw_status step_blocks(bw_trainer *t, bw_step *out, const float *views)
 {
     bw_status st = BW_OK;
+    const bw_phase *phase = t->phase;
     const void *in = input_of_type(t, views);
-    int blocks = t->network->blocks;
-    for (int k = 0; k < blocks; k++) {
+    for (int k = 0; k <= phase->last; k++) {
         bw_side side = k % 2 ? BW_HIGH : BW_LOW;
         t->exec.arena.lap = 0;
-        BW_TRY(forward_block(t, k, in, side));
+        BW_TRY(phase->learns[k] ? forward_block(t, k, in, side) : pass_block(t, k, in, side));
         if (!t->all_forwards_first) {
-            BW_TRY(learn_block(t, out, k));
-            t->blocks[k].arena_bytes = t->exec.arena.lap;
+            if (phase->learns[k]) BW_TRY(learn_block(t, out, k));
+            note_lap(t, k);
             release_side(t, side);
         }
         in = t->blocks[k].out;
     }
-    for (int k = blocks - 1; k >= 0 && t->all_forwards_first; k--)
-        BW_TRY(learn_block(t, out, k));
+    for (int k = phase->last; k >= 0 && t->all_forwards_first; k--)
+        if (phase->learns[k]) BW_TRY(learn_block(t, out, k));
 out:
     release_side(t, BW_LOW);
     release_side(t, BW_HIGH);
     return st;
 }
 
-/* Sizes the arena by a step over a dry one. */
+/* Sizes the arena by a step of every phase over a dry one. */
 static bw_status size_arena(bw_trainer *t)
 {
+    bw_status st = BW_OK;
     bw_step ignored = { .blocks = t->network->blocks, .has_health = t->network->config.health.every > 0 };
     bw__arena_destroy(&t->exec.arena);
     t->exec.arena = bw__arena_dry();
-    return step_blocks(t, &ignored, NULL);
+    for (int i = 0; st == BW_OK && i < t->phases.n; i++) {
+        t->phase = &t->phases.at[i];
+        st = step_blocks(t, &ignored, NULL);
+    }
+    return st;
+}
+
+/* What a block that learns keeps from step to step. */
+static bw_status create_state(bw_params *params, const bw_optimizer_config *optimizer)
+{
+    bw_status st = BW_OK;
+    if (!params->momenta) BW_TRY(BW_ALLOC(&params->momenta, params->trained));
+    if (optimizer->name == BW_OPTIMIZER_ADAMW && !params->squares)
+        BW_TRY(BW_ALLOC(&params->squares, params->trained));
+out:
+    return st;
+}
+
+static bw_status create_learning(bw_trainer *t, int k, const bw_block_config *config)
+{
+    bw_status st = BW_OK;
+    bw_trained_block *b = &t->blocks[k];
+    bw_network *net = t->network;
+    const bw_phase *phase = bw__phases_of(&t->phases, k);
+    const bw_block_spec *spec = &net->spec[k];
+    b->block.noise.eps = draw_eps;
+    b->block.noise.user = b;
+    b->optimizer = config->optimizer;
+    b->schedule = bw__schedule(&net->config, &b->optimizer, t->steps_per_epoch, phase->end - phase->begin);
+    BW_TRY(bw__loss_create(&b->loss, &t->exec, &config->loss, net->config.train.batch,
+                           spec->linear[spec->n_linear - 1].oc));
+    if (!net->outline) BW_TRY(create_state(&net->params[k], &b->optimizer));
+out:
+    return st;
 }
 
 static bw_status create_block(bw_trainer *t, int k, int64_t *h, int64_t *w)
@@ -176,19 +235,12 @@ static bw_status create_block(bw_trainer *t, int k, int64_t *h, int64_t *w)
     bw_trained_block *b = &t->blocks[k];
     bw_network *net = t->network;
     bw_block_config config = bw_config_block(&net->config, k);
-    const bw_block_spec *spec = &net->spec[k];
+    bool learns = bw__phases_of(&t->phases, k) != NULL;
     b->trainer = t;
     b->index = k;
-    BW_TRY(bw__block_create(&b->block, &t->exec, spec, &config, BW_VIEWS, net->config.train.batch, *h, *w,
-                            true, true));
-    b->block.noise.eps = draw_eps;
-    b->block.noise.user = b;
-    b->optimizer = config.optimizer;
-    b->schedule = bw__schedule(&net->config, &config.optimizer, t->steps_per_epoch);
-    BW_TRY(bw__loss_create(&b->loss, &t->exec, &config.loss, net->config.train.batch,
-                           spec->linear[spec->n_linear - 1].oc));
-    if (!net->outline && !net->params[k].momenta)
-        BW_TRY(BW_ALLOC(&net->params[k].momenta, net->params[k].trained));
+    BW_TRY(bw__block_create(&b->block, &t->exec, &net->spec[k], &config, BW_VIEWS, net->config.train.batch,
+                            *h, *w, learns, learns));
+    if (learns) BW_TRY(create_learning(t, k, &config));
     *h = b->block.trunk.out_h;
     *w = b->block.trunk.out_w;
 out:
@@ -198,24 +250,36 @@ out:
 /* For --verbose. */
 static void describe_blocks(const bw_trainer *t)
 {
-    for (int k = 0; k < t->network->blocks; k++) {
+    for (int k = 0; k < t->created; k++) {
         const bw_trained_block *b = &t->blocks[k];
         const bw_trunk *trunk = &b->block.trunk;
+        bool learns = b->loss != NULL;
         bw_log(BW_LOG_DEBUG,
                "block %d: %lld x %lld pixels to %lld x %lld x %lld, %.2f GFLOP a step, head %s, "
                "%.1f MB saved, %.1f MB at most",
                k + 1, (long long)trunk->in_h, (long long)trunk->in_w, (long long)trunk->out_h,
                (long long)trunk->out_w, (long long)b->block.spec->out_c,
-               (double)(bw__block_flops(&b->block) + bw__loss_flops(b->loss)) * 1e-9,
-               bw__head_form(&b->block.head), (double)b->saved_bytes * 1e-6, (double)b->arena_bytes * 1e-6);
+               (double)bw__trainer_block_flops(t, k, learns) * 1e-9,
+               learns ? bw__head_form(&b->block.head) : "not used: frozen", (double)b->saved_bytes * 1e-6,
+               (double)b->arena_bytes * 1e-6);
     }
+}
+
+/* Floats of the gradient of the largest block that learns. */
+static int64_t largest_gradient(const bw_trainer *t)
+{
+    int64_t largest = 0;
+    for (int k = 0; k < t->created; k++)
+        if (t->blocks[k].loss && t->network->params[k].trained > largest)
+            largest = t->network->params[k].trained;
+    return largest;
 }
 
 static bw_status create(bw_trainer **out, bw_network *network, int64_t steps_per_epoch)
 {
     bw_status st = BW_OK;
     bw_trainer *t = NULL;
-    int64_t h = network->config.data.image_size, w = h, largest = 0;
+    int64_t h = network->config.data.image_size, w = h;
     *out = NULL;
     if (!network->has_heads) return bw_fail(BW_EINVAL, "the network has no heads, which training needs");
     if (steps_per_epoch < 1) return bw_fail(BW_EINVAL, "an epoch needs at least one step");
@@ -223,17 +287,17 @@ static bw_status create(bw_trainer **out, bw_network *network, int64_t steps_per
     BW_TRY(BW_ALLOC(&t, 1));
     t->network = network;
     t->steps_per_epoch = steps_per_epoch;
-    t->steps_total = bw__schedule_total_steps(&network->config, steps_per_epoch);
+    bw__phases(&t->phases, &network->config, network->blocks, steps_per_epoch);
     BW_TRY(bw__exec_create(&t->exec, network->config.threads));
     t->exec.type = network->config.dtype == BW_DTYPE_BF16 ? BW_BF16 : BW_F32;
-    for (int k = 0; k < network->blocks; k++) {
+    for (int k = 0; k <= t->phases.at[t->phases.n - 1].last; k++) {
+        t->created = k + 1;
         BW_TRY(create_block(t, k, &h, &w));
-        if (network->params[k].trained > largest) largest = network->params[k].trained;
     }
     if (network->outline)
         t->grads = bw__untouchable();
     else
-        BW_TRY(BW_ALLOC(&t->grads, largest));
+        BW_TRY(BW_ALLOC(&t->grads, largest_gradient(t)));
     BW_TRY(size_arena(t));
     if (!network->outline) BW_TRY(bw__arena_create(&t->exec.arena, t->exec.arena.peak));
     *out = t;
@@ -260,7 +324,7 @@ bw_status bw__trainer_outline(bw_trainer **out, bw_network *outline)
 void bw_trainer_free(bw_trainer *t)
 {
     if (!t) return;
-    for (int k = 0; t->network && k < t->network->blocks; k++) {
+    for (int k = 0; k < t->created; k++) {
         bw__block_destroy(&t->blocks[k].block);
         bw__loss_free(t->blocks[k].loss);
     }
@@ -269,22 +333,34 @@ void bw_trainer_free(bw_trainer *t)
     bw__free(t);
 }
 
-/* Of the run's first step too, which sees the weights as they were drawn, and of its last. */
+/* Of the first step of a phase too, where the blocks that learn have the weights they were drawn with, and of
+ * its last. */
 static bool measures_health(const bw_trainer *t, int64_t step)
 {
     int64_t every = t->network->config.health.every;
-    return every > 0 && (step == 1 || step % every == 0 || step == t->steps_total);
+    return every > 0 && (step == t->phase->begin + 1 || step % every == 0 || step == t->phase->end);
+}
+
+/* Of blocks that do not learn in this step. */
+static void fill_with_nothing(bw_step *out)
+{
+    for (int k = 0; k < out->blocks; k++) {
+        out->loss[k] = out->grad_norm[k] = (double)NAN;
+        out->embedding_std[k] = out->effective_rank[k] = out->dead_channels[k] = (double)NAN;
+    }
 }
 
 bw_status bw_trainer_step(bw_trainer *t, bw_step *out, const float *views, const int *labels)
 {
     const bw_config *c = &t->network->config;
     double start = bw__now_s();
+    t->phase = bw__phase_at(&t->phases, t->steps_done);
     *out = (bw_step){ .step = t->steps_done + 1,
                       .epoch = t->steps_done / t->steps_per_epoch,
                       .blocks = t->network->blocks,
-                      .lr = bw__schedule_lr(&t->blocks[0].schedule, t->steps_done),
+                      .lr = learning_rate(t, bw__phase_first(t->phase)),
                       .has_health = measures_health(t, t->steps_done + 1) };
+    fill_with_nothing(out);
     t->labels = labels;
     bw_status st = step_blocks(t, out, views);
     if (st != BW_OK) return st;
@@ -306,7 +382,7 @@ int64_t bw_trainer_steps_done(const bw_trainer *t)
 
 int64_t bw_trainer_steps_total(const bw_trainer *t)
 {
-    return t->steps_total;
+    return t->phases.steps;
 }
 
 void bw__trainer_set_steps_done(bw_trainer *t, int64_t steps)
@@ -314,12 +390,35 @@ void bw__trainer_set_steps_done(bw_trainer *t, int64_t steps)
     t->steps_done = steps;
 }
 
+int64_t bw__trainer_block_flops(const bw_trainer *t, int k, bool learns)
+{
+    const bw_trained_block *b = &t->blocks[k];
+    if (!learns) return bw__trunk_flops(&b->block.trunk, false);
+    return bw__block_flops(&b->block) + bw__loss_flops(b->loss);
+}
+
+/* Mean over the phases, which have the same number of steps but for one. */
 int64_t bw_trainer_flops(const bw_trainer *t)
 {
     int64_t sum = 0;
-    for (int k = 0; k < t->network->blocks; k++)
-        sum += bw__block_flops(&t->blocks[k].block) + bw__loss_flops(t->blocks[k].loss);
-    return sum;
+    for (int i = 0; i < t->phases.n; i++)
+        for (int k = 0; k <= t->phases.at[i].last; k++)
+            sum += bw__trainer_block_flops(t, k, t->phases.at[i].learns[k]);
+    return sum / t->phases.n;
+}
+
+int64_t bw__trainer_repeated_flops(const bw_trainer *t)
+{
+    int64_t sum = 0;
+    for (int k = 0; k < t->created; k++)
+        if (t->network->config.train.recompute && t->blocks[k].loss)
+            sum += bw__trunk_repeated_flops(&t->blocks[k].block.trunk);
+    return sum / t->phases.n;
+}
+
+int64_t bw__trainer_gradient_bytes(const bw_trainer *t)
+{
+    return largest_gradient(t) * (int64_t)sizeof(float);
 }
 
 int64_t bw_trainer_arena_bytes(const bw_trainer *t)

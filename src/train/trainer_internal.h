@@ -5,6 +5,7 @@
 #include "blockwise/trainer.h"
 #include "loss/loss.h"
 #include "model/block.h"
+#include "train/order.h"
 #include "train/schedule.h"
 
 typedef struct bw_trained_block bw_trained_block;
@@ -12,23 +13,27 @@ typedef struct bw_trained_block bw_trained_block;
 struct bw_trainer {
     bw_network *network; /* borrowed */
     bw_exec exec;
-    int64_t steps_per_epoch, steps_done, steps_total;
-    const int *labels; /* of the running step, or NULL */
-    float *grads;      /* one buffer, as large as the largest block's trained parameters */
+    int64_t steps_per_epoch, steps_done;
+    bw_phases phases;
+    const bw_phase *phase; /* of the running step */
+    const int *labels;     /* of the running step, or NULL */
+    float *grads; /* one buffer, as large as the trained parameters of the largest block that learns */
     struct bw_trained_block {
         bw_block block;
         bw_loss *loss;
-        bw_schedule schedule;
+        bw_schedule schedule; /* over the phase in which the block learns */
         bw_optimizer_config optimizer;
         /* Of the running step: */
         bw_side side;
         const void *in;
         void *out;
         float *z, *diff_z;
-        size_t saved_bytes, arena_bytes; /* kept between forward and backward; the arena's most meanwhile */
-        const bw_trainer *trainer;       /* for the noise source */
+        size_t saved_bytes,
+            arena_bytes;           /* kept between forward and backward; the arena's most of any phase */
+        const bw_trainer *trainer; /* for the noise source */
         int index;
     } blocks[BW_MAX_BLOCKS];
+    int created; /* blocks that are ever run; only those that ever learn have head, projector and loss */
     /* Hooks of tests; all NULL or false in use. */
     bool all_forwards_first; /* the authors' order: nothing is released before the last block's forward */
     void (*on_grads)(void *user, int block, const float *grads); /* before each update */
@@ -41,6 +46,13 @@ struct bw_trainer {
  * step that sizes the arena of a real one: exec.arena.peak, and the bytes of each block. */
 BW_MUST_CHECK
 bw_status bw__trainer_outline(bw_trainer **out, bw_network *outline);
+
+/* Floating point operations of block k in a step in which it learns, or is frozen. */
+int64_t bw__trainer_block_flops(const bw_trainer *trainer, int k, bool learns);
+/* Bytes of gradients, and floating point operations that a step does again; of the average step, as
+ * bw_trainer_flops(). */
+int64_t bw__trainer_gradient_bytes(const bw_trainer *trainer);
+int64_t bw__trainer_repeated_flops(const bw_trainer *trainer);
 
 /* Continue as if `steps` steps had been done. */
 void bw__trainer_set_steps_done(bw_trainer *trainer, int64_t steps);

@@ -63,7 +63,7 @@ static void check_optimizer(bw_optimizer_name name, const char *prefix)
     };
     for (int step = 1; step <= STEPS; step++) {
         fill_gradients(grads, &params, step);
-        bw__optimizer_update(&params, grads, setting[0], &config, 2);
+        bw__optimizer_update(&params, grads, setting[0], step, &config, 2);
         for (int i = 0; i < TENSORS; i++) {
             for (int64_t j = 0; j < items[i].count; j++)
                 got[j] = (double)values[items[i].offset + j];

@@ -21,7 +21,8 @@ static void learning_rates_are_the_authors(void **state)
         c.train.batch = (int64_t)setting[2];
         c.optimizer.lr = setting[3];
         c.optimizer.warmup_epochs = setting[4];
-        bw_schedule schedule = bw__schedule(&c, &c.optimizer, (int64_t)setting[1]);
+        bw_schedule schedule =
+            bw__schedule(&c, &c.optimizer, (int64_t)setting[1], (int64_t)(setting[0] * setting[1]));
 
         (void)snprintf(key, sizeof key, "schedule.%d.steps", run);
         int64_t n = parity_count(file, key);

@@ -354,6 +354,49 @@ static void stopped_and_resumed_equals_straight(void **state)
     assert_true(is_there("resumed", "environment-00000004.json"));
 }
 
+/* Two steps of every block; stopped within each of their phases and between them. */
+static void a_sequential_run_goes_on_from_any_phase(void **state)
+{
+    (void)state;
+    const int64_t stops[] = { 1, 2, 3, 5, 6, 7 };
+    set("train.order=sequential");
+    set("optimizer.name=adamw");
+    set("noise.kind=all");
+    run_whole("whole");
+    for (size_t i = 0; i < sizeof stops / sizeof *stops; i++) {
+        char run[32];
+        session s = { 0 };
+        (void)snprintf(run, sizeof run, "stopped%d", (int)stops[i]);
+        run_and_stop(run, stops[i]);
+        CHECK_OK(pretrain(&s, run, true));
+        assert_int_equal(s.first, stops[i]);
+        assert_same_result("whole", run);
+    }
+}
+
+static void figures_of_frozen_blocks_are_null(void **state)
+{
+    (void)state;
+    set("train.order=sequential");
+    run_whole("run");
+    char *text = read_all("run", "metrics.jsonl", NULL);
+    int step = 0;
+    for (char *line = text; *line; line += strcspn(line, "\n") + 1, step++) {
+        json_t *o = NULL;
+        CHECK_OK(bw__json_parse(&o, line, strcspn(line, "\n") + 1, "metrics.jsonl"));
+        for (size_t k = 0; k < 4; k++) {
+            bool learns = (int)k == step / 2;
+            assert_int_equal(json_is_real(json_array_get(json_object_get(o, "loss"), k)), learns);
+            assert_int_equal(json_is_null(json_array_get(json_object_get(o, "loss"), k)), !learns);
+            assert_int_equal(json_is_null(json_array_get(json_object_get(o, "on_diag"), k)), !learns);
+            assert_int_equal(json_is_null(json_array_get(json_object_get(o, "grad_norm"), k)), !learns);
+        }
+        json_decref(o);
+    }
+    assert_int_equal(step, STEPS);
+    bw__free(text);
+}
+
 /* Activations are bf16, but what a run goes on from are f32 weights and momenta. */
 static void stopped_and_resumed_in_bf16_equals_straight(void **state)
 {
@@ -644,6 +687,8 @@ int main(void)
         cmocka_unit_test_setup(a_folder_in_use_is_refused_and_left_alone, fresh),
         cmocka_unit_test_setup(an_empty_folder_is_taken, fresh),
         cmocka_unit_test_setup(steps_0_writes_the_initial_weights, fresh),
+        cmocka_unit_test_setup(a_sequential_run_goes_on_from_any_phase, fresh),
+        cmocka_unit_test_setup(figures_of_frozen_blocks_are_null, fresh),
         cmocka_unit_test_setup(the_same_run_gives_the_same_bytes_with_any_loader_threads, fresh),
         cmocka_unit_test_setup(stopped_and_resumed_equals_straight, fresh),
         cmocka_unit_test_setup(stopped_and_resumed_in_bf16_equals_straight, fresh),
