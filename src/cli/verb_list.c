@@ -7,7 +7,7 @@ static void list_recipes(void)
 {
     bw_recipe recipe;
     for (int i = 0; bw_recipe_at(&recipe, i); i++)
-        printf("%-20s %s\n", recipe.name, recipe.help);
+        printf("%-28s %s\n", recipe.name, recipe.help);
 }
 
 static void list_formats(void)
@@ -29,6 +29,10 @@ static void list_config(void)
     bw_config_key key;
     for (int i = 0; bw_config_key_at(&key, i); i++)
         printf("%s: %s\n    %s; %s; default %s\n", key.name, key.help, key.type, key.range, key.default_text);
+    puts("blocks[k].KEY: block k, counted from 1, has a value of its own for KEY\n"
+         "    any key of head, projector, loss, noise and optimizer, as in blocks[2].head.pool\n"
+         "extends: in a file: a recipe, or a file named from the folder of this one, to begin with\n"
+         "    word; NAME or FILE.yaml; what the file says itself wins");
 }
 
 /* The words that a setting takes. */

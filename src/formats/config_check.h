@@ -17,4 +17,8 @@ bw_status bw__config_check_sense(const bw_config *config);
 /* One line of text for each setting that a file gave and that nothing in the run uses; false past the last.
  */
 bool bw__config_unused_at(char *out, size_t size, const bw_config *config, int index);
+
+/* Log lines at the start of a run: the defaults that follow from other settings, what single blocks have of
+ * their own, and what has no effect. `config` is resolved. */
+void bw__config_say(const bw_config *config);
 #endif

@@ -3,6 +3,7 @@
 #include "base/machine.h"
 #include "base/memory.h"
 #include "blockwise/trainer.h"
+#include "formats/config_check.h"
 #include "formats/json.h"
 #include "nn/exec.h"
 #include <stdio.h>
@@ -139,4 +140,5 @@ void bw__environment_say(const bw_config *config)
     warn_of_own_isa();
     if (config->dtype == BW_DTYPE_BF16) warn_of_bf16();
     warn_of_threads(config, usable);
+    bw__config_say(config);
 }
