@@ -1,5 +1,6 @@
 #include "cli/settings.h"
 #include "base/error.h"
+#include "formats/architecture.h"
 #include "formats/config_schema.h"
 #include "train/labels.h"
 
@@ -58,8 +59,13 @@ const char *cli_setting(const bw_config *config, const char *key)
 
 void cli_settings_assume_classes(bw_config *config)
 {
-    if (config->loss.classes != 0 || !bw__labels_needed(config)) return;
-    config->loss.classes = ASSUMED_CLASSES;
+    bool open = false;
+    for (int k = 0; k < bw__config_blocks(config); k++) {
+        bw_loss_config loss = bw_config_block(config, k).loss;
+        open = open || (loss.name == BW_LOSS_CROSS_ENTROPY && loss.classes == 0);
+    }
+    if (!open) return;
+    bw__labels_set_classes(config, ASSUMED_CLASSES);
     bw_log(BW_LOG_INFO, "loss.classes is not set and there is no data to take it from: %lld is assumed",
            (long long)ASSUMED_CLASSES);
 }

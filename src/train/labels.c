@@ -28,6 +28,13 @@ static bw_status check_every_image(const bw_dataset *dataset, const char *path)
                    path, without, bw_dataset_size(dataset), name);
 }
 
+void bw__labels_set_classes(bw_config *config, int64_t classes)
+{
+    if (config->loss.classes == 0) config->loss.classes = classes;
+    for (int k = 0; k < bw__config_blocks(config); k++)
+        if (bw_config_block(config, k).loss.classes == 0) config->block[k].loss.classes = classes;
+}
+
 bw_status bw__labels_settle(bw_config *config, const bw_dataset *dataset, const char *path)
 {
     int classes = bw_dataset_classes(dataset);
@@ -41,7 +48,7 @@ bw_status bw__labels_settle(bw_config *config, const bw_dataset *dataset, const 
         return bw_fail(BW_EDATA, "%s: only one class, and loss.name cross-entropy needs at least two", path);
     bw_status st = check_every_image(dataset, path);
     if (st != BW_OK) return st;
-    if (config->loss.classes == 0) config->loss.classes = classes;
+    bw__labels_set_classes(config, classes);
     for (int k = 0; k < bw__config_blocks(config); k++) {
         bw_loss_config loss = bw_config_block(config, k).loss;
         if (bw__loss_needs_labels(loss.name) && loss.classes < classes)

@@ -7,8 +7,10 @@
 /* Whether the loss of a block looks at labels. */
 bool bw__labels_needed(const bw_config *config);
 
-/* Sets loss.classes of a resolved config that leaves it open to the number of classes in `dataset`, where a
- * loss needs it. path: of the data, for messages.
+/* Sets loss.classes, of the run and of single blocks, where a resolved config leaves it open. */
+void bw__labels_set_classes(bw_config *config, int64_t classes);
+
+/* The same with the number of classes in `dataset`, where a loss needs it. path: of the data, for messages.
  * BW_EDATA: no labels, a single class, or an image without a label; BW_EINVAL: fewer loss.classes than the
  * data has. */
 BW_MUST_CHECK

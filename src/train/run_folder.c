@@ -73,6 +73,8 @@ static bw_status compare_config(const char *folder, const bw_config *config)
     if (st != BW_OK) goto out;
     /* Left open until the data has been looked at, which is after the first look at the folder. */
     if (now.loss.classes == 0) now.loss.classes = old.loss.classes;
+    for (int k = 0; k < BW_MAX_BLOCKS; k++)
+        if (now.block[k].loss.classes == 0) now.block[k].loss.classes = old.block[k].loss.classes;
     st = bw_config_same_run(&old, &now);
     if (st != BW_OK) st = bw_fail_prefix(st, "%s: cannot go on with this run", folder);
 out:

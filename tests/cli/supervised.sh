@@ -41,6 +41,23 @@ expect 3 "$work/flat: images of format folder without labels; loss.name cross-en
 mkdir -p "$work/one/cat" && cp "$work"/flat/* "$work/one/cat/"
 expect 3 "only one class" pretrain --data "$work/one" --out "$work/none" "${small[@]}"
 
+# Losses may be mixed; what a block does not have is null.
+expect 0 "" pretrain --data "$work/classes" --out "$work/mixed" "${small[@]}" --set loss.name=vicreg \
+  --set 'projector.widths=[16]' --set 'blocks[2].loss.name=cross-entropy' --set 'blocks[3].loss.name=simclr' \
+  --set 'blocks[2].loss.classes=auto' --set 'blocks[4].loss.name=barlow-twins'
+checks=$((checks + 1))
+grep -qE '"top1":\[null,[0-9.]+,null,null\]' "$work/mixed/metrics.jsonl" &&
+  grep -qE '"contrast_top1":\[null,null,[0-9.]+,null\]' "$work/mixed/metrics.jsonl" &&
+  grep -qE '"invariance":\[[0-9.e-]+,null,null,null\]' "$work/mixed/metrics.jsonl" &&
+  grep -qE '"on_diag":\[null,null,null,[0-9.e-]+\]' "$work/mixed/metrics.jsonl" ||
+  fail "terms of mixed losses: $(cat "$work/mixed/metrics.jsonl")"
+expect 0 "" inspect "$work/mixed/heads.safetensors"
+says 'blocks.2.projector.0.bias +F32 +\[3\]'
+rm "$work/mixed/finished"
+expect 0 "" pretrain --data "$work/classes" --out "$work/mixed" --resume
+expect 3 "loss.name cross-entropy needs classes" pretrain --data "$work/flat" --out "$work/none" "${tiny[@]}" \
+  --set train.batch=4 --set 'blocks[4].loss.name=cross-entropy'
+
 # STL-10: five labelled images and three without.
 mkdir "$work/stl"
 head -c $((5 * 27648)) /dev/zero >"$work/stl/train_X.bin"
