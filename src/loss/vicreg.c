@@ -7,8 +7,8 @@
  *     covariance = [ sum_{i != j} Cov(x)_ij^2 + sum_{i != j} Cov(y)_ij^2 ] / D
  *     L = scale * ( c_i invariance + c_v variance + c_c covariance ),   weights 25, 25, 1
  *
- * With the same weights others minimise something else. The paper (eq. 6) divides the invariance by N alone
- * and does not halve the variance; solo-learn does not halve it either, so its loss.variance is 50 here.
+ * With the same weights others minimise something else. The paper divides the invariance by N alone (eq. 5)
+ * and does not halve the variance (eq. 6); solo-learn does not halve it either: its weight 25 is 50 here.
  * lightly's is the same as this one.
  *
  * Gradient: that of variance and covariance goes through the centred embeddings xc alone and is xc G with
