@@ -104,6 +104,43 @@ typedef struct bw_pretrain_options {
 BW_API BW_MUST_CHECK
 bw_status bw_pretrain(const bw_pretrain_options *options);
 
+/** What became of a block, by its metrics; docs/health.md has the rules. */
+typedef enum bw_verdict_word {
+    BW_VERDICT_NOT_TRAINED,
+    BW_VERDICT_TOO_SHORT, /**< too few steps to say */
+    BW_VERDICT_LEARNT,
+    BW_VERDICT_WEAK,         /**< the loss fell a little, or most channels are dead */
+    BW_VERDICT_COLLAPSED,    /**< all embeddings are nearly the same */
+    BW_VERDICT_DID_NOT_LEARN /**< the loss did not fall */
+} bw_verdict_word;
+
+/** The word for users, such as "did not learn". Borrowed. */
+BW_API const char *bw_verdict_text(bw_verdict_word word);
+
+/** Numbers are NaN where there are none; pairs are of the start (random initialisation) and of the end. */
+typedef struct bw_block_verdict {
+    bw_verdict_word word;
+    char reason[160];                     /**< the numbers behind it; "" where nothing is wrong */
+    char advice[224];                     /**< what to try; "" where there is nothing to mend */
+    int64_t steps;                        /**< in which the block was trained */
+    double loss[2];                       /**< means over the first and the last few steps */
+    double term[BW_MAX_TERMS], grad_norm; /**< of the last step */
+    double embedding_std[2], effective_rank[2], effective_rank_max, dead_channels[2];
+} bw_block_verdict;
+
+typedef struct bw_verdict {
+    int64_t steps; /**< of the run so far */
+    int blocks;    /**< 0 before the first step */
+    int terms;
+    char term_name[BW_MAX_TERMS][24];
+    bw_block_verdict block[BW_MAX_BLOCKS];
+} bw_verdict;
+
+/** Judges every block of the run folder `run`, finished or not, by its metrics.jsonl alone.
+ *  @return BW_OK; BW_EDATA (no such file, a line that is not of it); BW_EIO; BW_ENOMEM */
+BW_API BW_MUST_CHECK
+bw_status bw_verdict_read(bw_verdict *out, const char *run);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,9 +1,11 @@
-/* `blockwise inspect RUN`: settings, how far the run is, its checkpoints, its last metrics. */
+/* `blockwise inspect RUN`: settings, how far the run is, its checkpoints, its last metrics, what became of
+ * each block. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "cli/inspect.h"
 #include "cli/results.h"
 #include "cli/settings.h"
+#include "cli/verdict_table.h"
 #include "train/run_folder.h"
 #include <dirent.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@ typedef struct run_report {
     int n_checkpoints;
     char checkpoints[MAX_CHECKPOINTS][NAME_ROOM];
     bw_network *network; /* NULL before the run's end */
+    bw_verdict verdict;  /* of no blocks where there are no metrics */
 } run_report;
 
 static bool run_file(char path[PATH_ROOM], const char *folder, const char *name)
@@ -96,6 +99,7 @@ static bw_status print_json(const run_report *r)
     (void)json_object_set_new(object, "steps", json_integer(r->steps));
     (void)json_object_set_new(object, "checkpoints", checkpoints);
     if (r->last) (void)json_object_set(object, "last_metrics", r->last);
+    (void)json_object_set_new(object, "verdicts", cli_verdict_json(&r->verdict));
     if (r->network) (void)json_object_set_new(object, "network", cli_network_json(r->network));
     (void)json_object_set_new(object, "config", config_json(&r->config));
     return cli_print_json(object);
@@ -104,7 +108,7 @@ static bw_status print_json(const run_report *r)
 static bw_status print_text(const run_report *r)
 {
     const bw_config *c = &r->config;
-    char *line = NULL;
+    char *line = NULL, text[1024];
     bw_status st = BW_OK;
     printf("run: %s, %s after %lld steps\n", r->folder, r->finished ? "finished" : "not finished",
            (long long)r->steps);
@@ -119,6 +123,8 @@ static bw_status print_text(const run_report *r)
         BW_TRY(bw__json_line(&line, r->last));
         printf("last metrics: %s\n", line);
     }
+    for (int i = 0; cli_verdict_line(text, sizeof text, &r->verdict, i); i++)
+        printf("%s\n", text);
     if (r->network) cli_network_print(r->network);
 out:
     bw__free(line);
@@ -142,6 +148,7 @@ bw_status cli_inspect_run(const char *folder, bool as_json)
     r->finished = run_file(path, folder, BW_RUN_FINISHED);
     list_checkpoints(r);
     BW_TRY(read_last_metrics(r));
+    if (r->last) BW_TRY(bw_verdict_read(&r->verdict, folder));
     if (run_file(path, folder, BW_RUN_TRUNK)) BW_TRY(bw_network_load(&r->network, folder));
     BW_TRY(as_json ? print_json(r) : print_text(r));
 out:

@@ -3,6 +3,7 @@
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/settings.h"
+#include "cli/verdict_table.h"
 #include <math.h>
 #include <unistd.h>
 
@@ -65,6 +66,18 @@ static bw_request request(void *user)
     return cli_interrupt_take_save() ? BW_SAVE_AND_GO_ON : BW_GO_ON;
 }
 
+/* Of a run that had anything left to do. */
+static bw_status show_verdict(const pretrain_state *s, const char *run)
+{
+    bw_verdict verdict;
+    char line[1024];
+    if (s->total_steps == 0) return BW_OK;
+    bw_status st = bw_verdict_read(&verdict, run);
+    for (int i = 0; st == BW_OK && cli_verdict_line(line, sizeof line, &verdict, i); i++)
+        cli_note("%s", line);
+    return st;
+}
+
 static int run_pretrain(const cli_options *o)
 {
     bw_status st = BW_OK;
@@ -93,6 +106,7 @@ static int run_pretrain(const cli_options *o)
                                      .request = request };
     BW_TRY(bw_pretrain(&pretrain));
     cli_progress_end();
+    BW_TRY(show_verdict(&state, o->out));
     printf("%s/model.safetensors\n", o->out);
 out:
     return cli_finish(st);

@@ -3,6 +3,7 @@
 #include "formats/json.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,4 +132,85 @@ bw_status bw__metrics_write(bw_metrics *metrics, const bw_step *step)
 bw_status bw__metrics_sync(bw_metrics *metrics)
 {
     return fsync(fileno(metrics->stream)) == 0 ? BW_OK : io_error(metrics->path, "write");
+}
+
+/* --- reading --- */
+
+/* An array of numbers; what is missing or null is NaN. */
+static void take_array(double *to, const json_t *array)
+{
+    for (size_t k = 0; k < BW_MAX_BLOCKS; k++) {
+        const json_t *value = json_array_get(array, k);
+        to[k] = json_is_number(value) ? json_number_value(value) : (double)NAN;
+    }
+}
+
+/* Whatever array is not named here is a term of a loss. */
+static void take_key(bw_step *s, const char *key, const json_t *array)
+{
+    struct {
+        const char *key;
+        double *to;
+    } known[] = { { "loss", s->loss },
+                  { "grad_norm", s->grad_norm },
+                  { "embedding_std", s->embedding_std },
+                  { "effective_rank", s->effective_rank },
+                  { "effective_rank_max", s->effective_rank_max },
+                  { "dead_channels", s->dead_channels } };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(key, known[i].key) == 0) {
+            take_array(known[i].to, array);
+            return;
+        }
+    if (s->terms == BW_MAX_TERMS) return;
+    s->term_name[s->terms] = key;
+    take_array(s->term[s->terms++], array);
+}
+
+static bool step_of_json(bw_step *s, json_t *line)
+{
+    const char *key;
+    json_t *value;
+    const json_t *number = json_object_get(line, "step"), *loss = json_object_get(line, "loss");
+    size_t blocks = json_array_size(loss);
+    if (!json_is_integer(number) || blocks < 1 || blocks > BW_MAX_BLOCKS) return false;
+    *s = (bw_step){ .step = (int64_t)json_integer_value(number),
+                    .epoch = (int64_t)json_integer_value(json_object_get(line, "epoch")),
+                    .blocks = (int)blocks,
+                    .lr = json_number_value(json_object_get(line, "lr")),
+                    .has_health = json_object_get(line, "embedding_std") != NULL,
+                    .samples_per_s = json_number_value(json_object_get(line, "samples_per_s")),
+                    .peak_rss_mb = json_number_value(json_object_get(line, "peak_rss_mb")) };
+    double *wanted[] = { s->grad_norm, s->embedding_std, s->effective_rank, s->effective_rank_max,
+                         s->dead_channels };
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        take_array(wanted[i], NULL);
+    json_object_foreach(line, key, value) if (json_is_array(value)) take_key(s, key, value);
+    return true;
+}
+
+bw_status bw__metrics_read(const char *path, void (*fn)(void *user, const bw_step *step), void *user)
+{
+    bw_status st = BW_OK;
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n;
+    FILE *f = fopen(path, "re");
+    if (!f) return bw_fail(errno == ENOENT ? BW_EDATA : BW_EIO, "%s: cannot open: %s", path, strerror(errno));
+    for (int64_t i = 1; (n = getline(&line, &room, f)) > 0 && line[n - 1] == '\n'; i++) {
+        json_t *value = NULL;
+        bw_step step;
+        st = bw__json_parse(&value, line, (size_t)n, path);
+        if (st == BW_OK && !step_of_json(&step, value)) st = bw_fail(BW_EDATA, "no step's metrics");
+        if (st == BW_OK) fn(user, &step);
+        json_decref(value);
+        if (st != BW_OK) {
+            st = bw_fail(st, "%s:%" PRId64 ": not a line of metrics; cut the file before it", path, i);
+            break;
+        }
+    }
+    if (st == BW_OK && ferror(f)) st = io_error(path, "read");
+    free(line);
+    (void)fclose(f);
+    return st;
 }

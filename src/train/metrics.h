@@ -17,4 +17,9 @@ bw_status bw__metrics_write(bw_metrics *metrics, const bw_step *step);
 /* Waits until all lines are on the disk. BW_EIO. */
 BW_MUST_CHECK
 bw_status bw__metrics_sync(bw_metrics *metrics);
+
+/* Calls `fn` with every whole line of `path`, as far as a bw_step has its values. A last line that broke off
+ * is left out. BW_EDATA: there is no such file, or a line in it that is no step's. */
+BW_MUST_CHECK
+bw_status bw__metrics_read(const char *path, void (*fn)(void *user, const bw_step *step), void *user);
 #endif

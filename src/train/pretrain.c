@@ -11,6 +11,7 @@
 #include "train/metrics.h"
 #include "train/run_folder.h"
 #include "train/trainer_internal.h"
+#include "train/verdict.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -25,6 +26,8 @@ typedef struct run {
     bw_trainer *trainer;
     bw_loader *loader;
     bw_metrics *metrics;
+    bw_history *history;                   /* of all steps, those before this process too */
+    bw_verdict_word warned[BW_MAX_BLOCKS]; /* of what, or BW_VERDICT_NOT_TRAINED */
     int64_t images, steps_per_epoch;
     int64_t first, total; /* steps done before this process, and of the whole run */
     int64_t saved;        /* step of the newest checkpoint, -1 before any */
@@ -33,6 +36,7 @@ typedef struct run {
 static void release(run *r)
 {
     bw__metrics_close(r->metrics);
+    bw__free(r->history);
     bw__loader_free(r->loader);
     bw_trainer_free(r->trainer);
     bw_network_free(r->network);
@@ -145,6 +149,27 @@ static bw_status go_on(run *r, const bw_checkpoint *checkpoint)
     return write_environment(r);
 }
 
+/* Of a block that is badly off, once and not at every measure; once more where dead channels have become a
+ * collapse. */
+static void warn_of_health(run *r, bool aloud)
+{
+    bw_block_verdict v;
+    for (int k = 0; k < r->history->blocks; k++) {
+        bw__verdict_judge_health(&v, &r->history->block[k]);
+        if (!v.advice[0] || v.word == r->warned[k] || r->warned[k] == BW_VERDICT_COLLAPSED) continue;
+        r->warned[k] = v.word;
+        if (aloud) bw__verdict_warn(&v, k);
+    }
+}
+
+/* A step of the metrics that are there: what it was warned of was said when it happened. */
+static void note_step(void *user, const bw_step *step)
+{
+    run *r = user;
+    bw__history_add(r->history, step);
+    if (step->has_health) warn_of_health(r, false);
+}
+
 static bw_status begin_or_go_on(run *r, bw_run_state state)
 {
     bw_status st = BW_OK;
@@ -165,6 +190,8 @@ static bw_status begin_or_go_on(run *r, bw_run_state state)
     }
     BW_TRY(bw__run_path(&path, r->folder, BW_RUN_METRICS));
     BW_TRY(bw__metrics_open(&r->metrics, path, r->first));
+    BW_TRY(BW_ALLOC(&r->history, 1));
+    BW_TRY(bw__metrics_read(path, note_step, r));
 out:
     bw__checkpoint_close(checkpoint);
     return st;
@@ -220,6 +247,8 @@ static bw_status one_step(run *r, double *last_s)
     step.samples_per_s = (double)r->config.train.batch / (now - *last_s);
     *last_s = now;
     st = bw__metrics_write(r->metrics, &step);
+    bw__history_add(r->history, &step);
+    if (step.has_health) warn_of_health(r, true);
     if (st == BW_OK && r->options->on_step) r->options->on_step(r->options->user, &step);
     return st;
 }
@@ -247,12 +276,23 @@ static bw_status train(run *r)
     return BW_OK;
 }
 
+static void warn_at_end(const run *r, bw_verdict *verdict)
+{
+    bw__verdict_judge(verdict, r->history);
+    for (int k = 0; k < verdict->blocks; k++)
+        if (!r->warned[k] && verdict->block[k].word == BW_VERDICT_DID_NOT_LEARN)
+            bw__verdict_warn(&verdict->block[k], k);
+}
+
 static bw_status finish(run *r)
 {
     bw_status st = BW_OK;
     char *trunk = NULL, text[64];
     const char *path;
+    bw_verdict *verdict = NULL;
 
+    BW_TRY(BW_ALLOC(&verdict, 1));
+    warn_at_end(r, verdict);
     BW_TRY(bw__metrics_sync(r->metrics));
     BW_TRY(bw__run_path(&path, r->folder, BW_RUN_TRUNK));
     BW_TRY(bw__strdup(&trunk, path));
@@ -262,6 +302,7 @@ static bw_status finish(run *r)
     BW_TRY(bw__run_write(r->folder, BW_RUN_FINISHED, text));
 out:
     bw__free(trunk);
+    bw__free(verdict);
     return st;
 }
 

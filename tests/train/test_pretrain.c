@@ -20,12 +20,16 @@
 enum { IMAGES = 20, HEIGHT = 18, WIDTH = 17, BATCH = 6, STEPS = 8 };
 
 static char root[4200], data[4300], log_text[4096];
+static int collapses[BW_MAX_BLOCKS]; /* warnings of them, by block */
 static bw_config config;
 
 static void keep_log(void *user, bw_log_level level, const char *line)
 {
     (void)user;
+    int block = 0, end = 0;
     if (level == BW_LOG_WARN) (void)snprintf(log_text, sizeof log_text, "%s", line);
+    (void)sscanf(line, "block %d has collapsed:%n", &block, &end);
+    if (end > 0 && block >= 1 && block <= BW_MAX_BLOCKS) collapses[block - 1]++;
 }
 
 /* Images in the form of MNIST: a header and a byte a pixel. */
@@ -62,6 +66,7 @@ static int fresh(void **state)
     write_images(IMAGES);
     config = bw_config_default();
     log_text[0] = '\0';
+    memset(collapses, 0, sizeof collapses);
     bw_set_log(keep_log, NULL);
     return bw_config_load(&config, yaml, strlen(yaml), "test") == BW_OK ? 0 : -1;
 }
@@ -319,6 +324,46 @@ static void steps_0_writes_the_initial_weights(void **state)
     assert_same_file("random", ".", "model.safetensors");
     assert_same_file("random", ".", "heads.safetensors");
     bw_network_free(net);
+}
+
+/* VICReg without what keeps embeddings apart: all it wants is that both views are the same. */
+static void a_collapse_is_warned_of_once_and_in_the_verdict_a_resume_included(void **state)
+{
+    (void)state;
+    session s = { .stop_at = 45 }, rest = { 0 };
+    bw_verdict verdict;
+    set("loss.name=vicreg");
+    set("loss.variance=0");
+    set("loss.covariance=0");
+    set("train.epochs=20");
+    set("train.steps=60");
+    set("optimizer.name=sgd");
+    set("optimizer.lr=4");
+    set("optimizer.weight_decay=0.01");
+    set("checkpoint.every=50");
+    assert_int_equal(pretrain(&s, "run", false), BW_EINTERRUPTED);
+    assert_int_equal(collapses[0], 1);
+    CHECK_OK(pretrain(&rest, "run", true));
+    CHECK_OK(bw_verdict_read(&verdict, in_root("run", "")));
+    assert_int_equal(verdict.blocks, 4);
+    for (int k = 0; k < 4; k++) {
+        print_message("block %d: %s, %s\n", k + 1, bw_verdict_text(verdict.block[k].word),
+                      verdict.block[k].reason);
+        assert_int_equal(verdict.block[k].word, BW_VERDICT_COLLAPSED);
+        assert_int_equal(collapses[k], 1);
+    }
+}
+
+static void a_run_of_a_few_steps_is_not_judged(void **state)
+{
+    (void)state;
+    bw_verdict verdict;
+    run_whole("run");
+    CHECK_OK(bw_verdict_read(&verdict, in_root("run", "")));
+    assert_int_equal(verdict.steps, STEPS);
+    for (int k = 0; k < 4; k++)
+        assert_int_equal(verdict.block[k].word, BW_VERDICT_TOO_SHORT);
+    assert_string_equal(log_text, "");
 }
 
 /* --- the same result whatever happens --- */
@@ -686,6 +731,8 @@ int main(void)
                                fresh),
         cmocka_unit_test_setup(a_folder_in_use_is_refused_and_left_alone, fresh),
         cmocka_unit_test_setup(an_empty_folder_is_taken, fresh),
+        cmocka_unit_test_setup(a_collapse_is_warned_of_once_and_in_the_verdict_a_resume_included, fresh),
+        cmocka_unit_test_setup(a_run_of_a_few_steps_is_not_judged, fresh),
         cmocka_unit_test_setup(steps_0_writes_the_initial_weights, fresh),
         cmocka_unit_test_setup(a_sequential_run_goes_on_from_any_phase, fresh),
         cmocka_unit_test_setup(figures_of_frozen_blocks_are_null, fresh),

@@ -1,0 +1,108 @@
+#include "cli/verdict_table.h"
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PAIR_WIDTH = 18, TERM_WIDTH = 11 };
+
+/* Appends to `text`, cutting what does not fit. */
+static void add(char *text, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void add(char *text, size_t size, const char *fmt, ...)
+{
+    size_t used = strlen(text);
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text + used, size - used, fmt, ap);
+    va_end(ap);
+}
+
+/* With `decimals`, or four significant digits where that is SHORT. */
+enum { SHORT = -1 };
+
+static void write_number(char *text, size_t size, double x, int decimals)
+{
+    if (isnan(x))
+        (void)snprintf(text, size, "-");
+    else if (decimals == SHORT)
+        (void)snprintf(text, size, "%.4g", x);
+    else
+        (void)snprintf(text, size, "%.*f", decimals, x);
+}
+
+static void add_number(char *text, size_t size, double x)
+{
+    char number[32];
+    write_number(number, sizeof number, x, SHORT);
+    add(text, size, "  %*s", TERM_WIDTH, number);
+}
+
+static void add_pair(char *text, size_t size, const double pair[2], double factor, int decimals)
+{
+    char from[32], to[32], both[80];
+    write_number(from, sizeof from, factor * pair[0], decimals);
+    write_number(to, sizeof to, factor * pair[1], decimals);
+    (void)snprintf(both, sizeof both, "%s -> %s", from, to);
+    add(text, size, "  %*s", PAIR_WIDTH, both);
+}
+
+static void heading(char *text, size_t size, const bw_verdict *v)
+{
+    add(text, size, "block  %*s", PAIR_WIDTH, "loss");
+    for (int i = 0; i < v->terms; i++)
+        add(text, size, "  %*s", TERM_WIDTH, v->term_name[i]);
+    add(text, size, "  %*s  %*s  %*s  %*s  verdict", PAIR_WIDTH, "embedding std", PAIR_WIDTH,
+        "effective rank", PAIR_WIDTH, "dead channels %", TERM_WIDTH, "grad norm");
+}
+
+static void row(char *text, size_t size, const bw_verdict *v, int k)
+{
+    const bw_block_verdict *b = &v->block[k];
+    add(text, size, "%5d", k + 1);
+    add_pair(text, size, b->loss, 1.0, SHORT);
+    for (int i = 0; i < v->terms; i++)
+        add_number(text, size, b->term[i]);
+    add_pair(text, size, b->embedding_std, 1.0, 2);
+    add_pair(text, size, b->effective_rank, 1.0, 1);
+    add_pair(text, size, b->dead_channels, 100.0, 0);
+    add_number(text, size, b->grad_norm);
+    add(text, size, "  %s", bw_verdict_text(b->word));
+}
+
+bool cli_verdict_line(char *text, size_t size, const bw_verdict *v, int line)
+{
+    int reason = line - 1 - v->blocks;
+    text[0] = '\0';
+    if (v->blocks == 0) return false;
+    if (line == 0) heading(text, size, v);
+    if (line > 0 && line <= v->blocks) row(text, size, v, line - 1);
+    for (int k = 0; k < v->blocks && reason >= 0; k++)
+        if (v->block[k].reason[0] && reason-- == 0)
+            add(text, size, "block %d: %s%s%s", k + 1, v->block[k].reason, v->block[k].advice[0] ? "; " : "",
+                v->block[k].advice);
+    return text[0] != '\0';
+}
+
+json_t *cli_verdict_json(const bw_verdict *v)
+{
+    json_t *array = json_array();
+    for (int k = 0; k < v->blocks; k++) {
+        const bw_block_verdict *b = &v->block[k];
+        json_t *object = json_object();
+        (void)json_object_set_new(object, "block", json_integer(k + 1));
+        (void)json_object_set_new(object, "verdict", json_string(bw_verdict_text(b->word)));
+        (void)json_object_set_new(object, "reason", bw__json_text(b->reason));
+        (void)json_object_set_new(object, "advice", bw__json_text(b->advice));
+        (void)json_object_set_new(object, "steps", json_integer(b->steps));
+        (void)json_object_set_new(object, "loss", bw__json_reals(b->loss, 2));
+        for (int i = 0; i < v->terms; i++)
+            (void)json_object_set_new(object, v->term_name[i], bw__json_real(b->term[i]));
+        (void)json_object_set_new(object, "embedding_std", bw__json_reals(b->embedding_std, 2));
+        (void)json_object_set_new(object, "effective_rank", bw__json_reals(b->effective_rank, 2));
+        (void)json_object_set_new(object, "effective_rank_max", bw__json_real(b->effective_rank_max));
+        (void)json_object_set_new(object, "dead_channels", bw__json_reals(b->dead_channels, 2));
+        (void)json_object_set_new(object, "grad_norm", bw__json_real(b->grad_norm));
+        (void)json_array_append_new(array, object);
+    }
+    return array;
+}
