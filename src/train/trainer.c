@@ -346,7 +346,8 @@ static void fill_with_nothing(bw_step *out)
 {
     for (int k = 0; k < out->blocks; k++) {
         out->loss[k] = out->grad_norm[k] = (double)NAN;
-        out->embedding_std[k] = out->effective_rank[k] = out->dead_channels[k] = (double)NAN;
+        out->embedding_std[k] = out->dead_channels[k] = (double)NAN;
+        out->effective_rank[k] = out->effective_rank_max[k] = (double)NAN;
     }
 }
 
