@@ -51,12 +51,45 @@ typedef struct bw_knn_options {
     int threads; /**< 0: all usable cores */
 } bw_knn_options;
 
+typedef struct bw_robustness_options {
+    int block;               /**< from 0; -1: all */
+    bool head, trunk;        /**< which features */
+    const char *corruptions; /**< names, separated by commas; NULL: all there are */
+    const char *corrupted;   /**< folder in ImageNet-C's or CIFAR-10-C's layout; NULL: made here */
+    int epochs;              /**< of the probe; 0: as bw_probe() */
+    int64_t max_images;      /**< training images, as in bw_probe_options */
+    int64_t max_test_images; /**< the same for the images of each test; 0: all */
+    uint64_t seed;
+    int threads; /**< 0: all usable cores */
+} bw_robustness_options;
+
+/** One corruption; severities from 1 upwards. All but the name in per cent. */
+typedef struct bw_corruption_result {
+    char name[64];
+    double top1[BW_SEVERITIES];
+    double mean_error; /**< over the severities, not normalised */
+    double ce; /**< sum of the errors over the baseline's; NaN without a baseline, or where it makes none */
+    double relative_ce; /**< the same with each error lessened by the error on clean images */
+} bw_corruption_result;
+
+typedef struct bw_robustness_result {
+    int block; /**< from 0 */
+    bw_feature feature;
+    double clean_top1;
+    double mean_error;        /**< over corruptions and severities, not normalised */
+    double mce, relative_mce; /**< means of ce and relative_ce; NaN if one of them is */
+    int n;
+    bw_corruption_result *corruption; /**< [n], in the same memory as the results */
+    char protocol[512];
+} bw_robustness_result;
+
 /** Called now and then with the share of `what` that is done, in [0, 1]; returning non-zero stops with
  *  BW_EINTERRUPTED. One call at a time, but not always from the thread of the caller. */
 typedef int (*bw_progress_fn)(void *user, const char *what, double done);
 
 BW_API bw_probe_options bw_probe_options_default(void);
 BW_API bw_knn_options bw_knn_options_default(void);
+BW_API bw_robustness_options bw_robustness_options_default(void);
 
 /** Linear probe of the frozen network: every chosen block in one pass over the images.
  *
@@ -93,6 +126,27 @@ BW_API BW_MUST_CHECK
 bw_status bw_embed(float **out_features, int64_t **out_index, int64_t *out_rows, const bw_network *network,
                    const bw_dataset *dataset, int block, bw_feature feature, int threads,
                    bw_progress_fn progress, void *user);
+/** Robustness against common corruptions (Hendrycks & Dietterich 2019): the linear probe of bw_probe()
+ *  (protocol `cached`), fitted once on clean training images, scored on clean and on corrupted test images in
+ *  five severities.
+ *
+ *  Corruptions are made here from the test images, after the evaluation transform (the severities of
+ *  CIFAR-10-C up to 64 pixels, else ImageNet-C's; bw_corruption_at() lists them), or read from a folder,
+ * whose images are taken as they are if they have the network's size. With E(s, c) the error of corruption c
+ * in severity s:
+ *
+ *      CE(c) = sum_s E(s, c) / sum_s E_baseline(s, c),   mCE = mean of CE over c
+ *      relative CE(c): each error lessened by the same model's error on clean images
+ *
+ *  @param out       [*out_n] results, one for each block and feature, freed with one free()
+ *  @param baseline  errors to divide by: probe of its last block, of the same feature where it has it; NULL:
+ * none
+ *  @return as bw_probe(); BW_EINVAL for an unknown corruption; BW_EDATA for a folder that lacks a severity or
+ *          a corruption asked for */
+BW_API BW_MUST_CHECK
+bw_status bw_robustness(bw_robustness_result **out, int *out_n, const bw_network *network,
+                        const bw_network *baseline, const bw_dataset *train, const bw_dataset *test,
+                        const bw_robustness_options *options, bw_progress_fn progress, void *user);
 #ifdef __cplusplus
 }
 #endif

@@ -51,6 +51,11 @@ typedef enum cli_key {
     CLI_NODES,
     CLI_PRICE,
     CLI_GFLOPS,
+    CLI_SOME_BLOCKS,
+    CLI_CORRUPTED,
+    CLI_CORRUPTIONS,
+    CLI_BASELINE,
+    CLI_TEST_IMAGES,
     CLI_JSON,
     CLI_QUIET,
     CLI_VERBOSE
@@ -72,14 +77,16 @@ typedef struct cli_options {
     const char *arguments[CLI_MAX_ARGUMENTS];
     const char *data, *train, *test, *format, *out, *labels;
     const char *recipe, *config, *init;
+    const char *corrupted, *corruptions, *baseline;
     int n_set;
     const char **set; /* [n_set] assignments "key=value", in their order */
     int block;        /* from 0; -1: all, or the verb's default */
+    bool all_blocks;  /* --block all was said */
     bool concat, raw, resume, profile, json, quiet, verbose;
     cli_feature feature;
     bw_protocol protocol;
     int epochs, threads, steps, warmup; /* 0 (threads, epochs) or -1: not given */
-    int64_t images;
+    int64_t images, test_images;
     uint64_t seed;
     int n_k;
     int k[CLI_MAX_K];
@@ -102,7 +109,7 @@ typedef struct cli_verb {
 } cli_verb;
 
 extern const cli_verb cli_pretrain, cli_probe, cli_knn, cli_embed, cli_export, cli_inspect, cli_list,
-    cli_data_check, cli_bench_step, cli_bench_loader, cli_bench_matmul, cli_plan;
+    cli_data_check, cli_bench_step, cli_bench_loader, cli_bench_matmul, cli_plan, cli_robustness;
 
 /* The verb that is running, as messages name it. */
 void cli_set_verb(const char *name);

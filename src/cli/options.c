@@ -37,6 +37,14 @@ static const option_text TABLE[] = {
     { CLI_INIT, "init", "FILE", "Start from these weights, a .safetensors file (default: random weights)" },
     { CLI_BLOCK, "block", "all|K", "Which block, counted from 1 (default: all)" },
     { CLI_ONE_BLOCK, "block", "K", "Which block, counted from 1 (default: the last)" },
+    { CLI_SOME_BLOCKS, "block", "all|K", "Which block, counted from 1 (default: the last)" },
+    { CLI_CORRUPTED, "corrupted", "DIR",
+      "Corrupted images in the layout of ImageNet-C or CIFAR-10-C (default: made from the test images)" },
+    { CLI_CORRUPTIONS, "corruptions", "NAME,NAME...",
+      "Which corruptions, see 'blockwise list corruptions' (default: all there are)" },
+    { CLI_BASELINE, "baseline", "MODEL",
+      "Model whose errors those of MODEL are divided by (default: errors are not normalised)" },
+    { CLI_TEST_IMAGES, "test-images", "N", "Use only N test images, drawn by the seed (default: all)" },
     { CLI_CONCAT, "concat", NULL, "Also the features of all blocks put together (default: no)" },
     { CLI_FEATURE, "feature", "head|trunk|both",
       "Feature of a block (default: head, or trunk where the model has no heads)" },
@@ -152,7 +160,9 @@ static bool parse_value(cli_options *o, cli_key key, const char *text)
     enum { MANY = 1000000000 };
     switch (key) {
     case CLI_BLOCK:
-        if (strcmp(text, "all") == 0) {
+    case CLI_SOME_BLOCKS:
+        o->all_blocks = strcmp(text, "all") == 0;
+        if (o->all_blocks) {
             o->block = -1;
             return true;
         }
@@ -180,6 +190,9 @@ static bool parse_value(cli_options *o, cli_key key, const char *text)
     case CLI_IMAGES:
     case CLI_PLAN_IMAGES:
         o->images = parse_integer("images", text, 1, INT64_MAX);
+        return true;
+    case CLI_TEST_IMAGES:
+        o->test_images = parse_integer("test-images", text, 1, INT64_MAX);
         return true;
     case CLI_SEED:
         o->seed = (uint64_t)parse_integer("seed", text, 0, INT64_MAX);
@@ -243,6 +256,12 @@ static const char **text_field(cli_options *o, cli_key key)
         return &o->config;
     case CLI_INIT:
         return &o->init;
+    case CLI_CORRUPTED:
+        return &o->corrupted;
+    case CLI_CORRUPTIONS:
+        return &o->corruptions;
+    case CLI_BASELINE:
+        return &o->baseline;
     default:
         return NULL;
     }

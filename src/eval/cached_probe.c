@@ -13,7 +13,7 @@ enum { BATCH = 256, EPOCHS = 30, MIN_STEPS = 3000 };
 enum { SWEEP_PART = 3 }; /* the sweep runs a third of the epochs */
 static const double MOMENTUM = 0.9, WEIGHT_DECAY = 1e-6;
 
-static bw_status check_rows(const bw_selection *train, const bw_selection *test)
+static bw_status check_rows(const bw_selection *train)
 {
     int64_t differing = 0;
     for (int64_t i = 1; i < train->n; i++)
@@ -22,7 +22,6 @@ static bw_status check_rows(const bw_selection *train, const bw_selection *test)
         return bw_fail(BW_EDATA,
                        "linear probe: %lld labelled training images of one class; it needs two classes",
                        (long long)train->n);
-    if (test->n < 1) return bw_fail(BW_EDATA, "linear probe: no labelled test image");
     return BW_OK;
 }
 
@@ -89,8 +88,8 @@ out:
     return st;
 }
 
-bw_status bw__cached_probe(bw_cached_result *out, const bw_selection *train, const bw_selection *test,
-                           const bw_cached_probe *probe, const bw_progress *progress)
+bw_status bw__cached_probe_fit(bw_linear **classifier, bw_cached_result *out, const bw_selection *train,
+                               const bw_cached_probe *probe, const bw_progress *progress)
 {
     bw_status st = BW_OK;
     bw_linear *linear = NULL;
@@ -98,7 +97,8 @@ bw_status bw__cached_probe(bw_cached_result *out, const bw_selection *train, con
     bw_progress first = progress ? *progress : (bw_progress){ 0 }, second = first;
     double share = first.share > 0 ? first.share : 1.0, half = share / 2;
 
-    BW_TRY(check_rows(train, test));
+    *classifier = NULL;
+    BW_TRY(check_rows(train));
     first.share = second.share = half;
     second.first += half;
     r.rows = train->n;
@@ -115,9 +115,21 @@ bw_status bw__cached_probe(bw_cached_result *out, const bw_selection *train, con
     config.lr[0] = r.lr;
     BW_TRY(fit(&linear, train, &config, r.epochs, &second));
     BW_TRY(bw__linear_check_finite(linear, 0));
-    bw__linear_score(&r.top1, &r.top5, linear, test);
     *out = r;
+    *classifier = linear;
+    linear = NULL;
 out:
+    bw__linear_free(linear);
+    return st;
+}
+
+bw_status bw__cached_probe(bw_cached_result *out, const bw_selection *train, const bw_selection *test,
+                           const bw_cached_probe *probe, const bw_progress *progress)
+{
+    bw_linear *linear = NULL;
+    if (test->n < 1) return bw_fail(BW_EDATA, "linear probe: no labelled test image");
+    bw_status st = bw__cached_probe_fit(&linear, out, train, probe, progress);
+    if (st == BW_OK) bw__linear_score(&out->top1, &out->top5, linear, test);
     bw__linear_free(linear);
     return st;
 }

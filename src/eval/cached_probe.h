@@ -33,6 +33,11 @@ BW_MUST_CHECK
 bw_status bw__cached_probe(bw_cached_result *out, const bw_selection *train, const bw_selection *test,
                            const bw_cached_probe *probe, const bw_progress *progress);
 
+/* The same without test rows: the classifier, which the caller owns. The result's top1 and top5 stay 0. */
+BW_MUST_CHECK
+bw_status bw__cached_probe_fit(bw_linear **classifier, bw_cached_result *out, const bw_selection *train,
+                               const bw_cached_probe *probe, const bw_progress *progress);
+
 /* Text for people, quoting everything of the protocol that is not in the result's other fields. */
 void bw__cached_protocol(char *text, size_t size, const bw_cached_result *result, int64_t image_size);
 #endif

@@ -38,7 +38,9 @@ bw_status bw__image_pass(const bw_image_pass *pass, const bw_dataset *dataset, b
                                 .images = total < bw_dataset_size(dataset) ? total : 0,
                                 .seed = pass->seed,
                                 .threads = pass->threads,
-                                .max_bad = pass->max_bad };
+                                .max_bad = pass->max_bad,
+                                .corruption = pass->corruption,
+                                .severity = pass->severity };
 
     BW_TRY(bw__loader_create(&loader, dataset, &config));
     for (;;) {

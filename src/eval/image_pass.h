@@ -13,6 +13,8 @@ typedef struct bw_image_pass {
     uint64_t seed;
     int threads;
     double max_bad;
+    const bw_corruption *corruption; /* NULL: none */
+    int severity;
 } bw_image_pass;
 
 /* How the network wants its images. */

@@ -134,27 +134,26 @@ static const char *parse_header(const char *p, bw_npy_dtype *dtype, int *ndim, i
     return descr && order && dims ? NULL : "header lacks descr, fortran_order or shape";
 }
 
-/* `text` [bytes] is the file. Sets where the data starts. NULL, or what is wrong. */
-static const char *parse_file(const char *text, size_t bytes, size_t *start, bw_npy_dtype *dtype, int *ndim,
-                              int64_t *shape)
+const char *bw__npy_parse(size_t *start, bw_npy_dtype *dtype, int *ndim, int64_t *shape, const void *bytes,
+                          size_t size)
 {
-    const unsigned char *u = (const unsigned char *)text;
+    const unsigned char *u = bytes;
     char *header = NULL;
     int64_t want;
-    if (bytes < MAGIC_BYTES + 4 || memcmp(text, MAGIC, 6) != 0) return "not an .npy file";
+    if (size < MAGIC_BYTES + 4 || memcmp(u, MAGIC, 6) != 0) return "not an .npy file";
     if ((u[6] != 1 && u[6] != 2) || u[7] != 0) return "version is neither 1.0 nor 2.0";
     size_t field = u[6] == 1 ? 2 : 4, length = 0;
     for (size_t i = 0; i < field; i++)
         length |= (size_t)u[MAGIC_BYTES + i] << (8 * i);
-    if (length > bytes - MAGIC_BYTES - field) return "header is longer than the file";
+    if (length > size - MAGIC_BYTES - field) return "header is longer than the file";
     *start = MAGIC_BYTES + field + length;
     if (bw__alloc((void **)&header, length + 1) != BW_OK) return "no memory for its header";
-    memcpy(header, text + MAGIC_BYTES + field, length);
+    memcpy(header, u + MAGIC_BYTES + field, length);
     const char *wrong = parse_header(header, dtype, ndim, shape);
     if (!wrong && strlen(header) != length) wrong = "header is damaged";
     bw__free(header);
     if (wrong) return wrong;
-    if (!array_bytes(&want, *dtype, *ndim, shape) || (uint64_t)want != bytes - *start)
+    if (!array_bytes(&want, *dtype, *ndim, shape) || (uint64_t)want != size - *start)
         return "number of bytes does not fit its shape";
     return NULL;
 }
@@ -167,7 +166,7 @@ bw_status bw__npy_read(void **out, bw_npy_dtype *dtype, int *ndim, int64_t *shap
 
     *out = NULL;
     BW_TRY(bw__file_read(&text, &bytes, path, SIZE_MAX / 4));
-    const char *wrong = parse_file(text, bytes, &start, dtype, ndim, shape);
+    const char *wrong = bw__npy_parse(&start, dtype, ndim, shape, text, bytes);
     if (wrong) BW_TRY(bw_fail(BW_EDATA, "%s: %s", path, wrong));
     /* The data moves to the front of the buffer, which is aligned. */
     memmove(text, text + start, bytes - start);

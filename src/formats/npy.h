@@ -2,6 +2,7 @@
 #ifndef BW_FORMATS_NPY_H
 #define BW_FORMATS_NPY_H
 #include "base/error.h"
+#include <stddef.h>
 #include <stdint.h>
 typedef enum bw_npy_dtype { BW_NPY_F32, BW_NPY_F64, BW_NPY_I64, BW_NPY_U8 } bw_npy_dtype;
 BW_MUST_CHECK
@@ -11,4 +12,8 @@ bw_status bw__npy_write(const char *path, bw_npy_dtype dtype, const void *data, 
  * missing, another type or order, or damaged. */
 BW_MUST_CHECK
 bw_status bw__npy_read(void **out, bw_npy_dtype *dtype, int *ndim, int64_t *shape, const char *path);
+/* For a file already in memory, `bytes` [size]: sets where its data starts. NULL, or what is wrong with it.
+ */
+const char *bw__npy_parse(size_t *start, bw_npy_dtype *dtype, int *ndim, int64_t *shape, const void *bytes,
+                          size_t size);
 #endif
