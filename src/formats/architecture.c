@@ -47,9 +47,6 @@ bw_status bw__cuts_check(const bw_model_config *model)
                            "model.cuts: there is nothing to cut behind unit %lld: this network has %d "
                            "residual units, so a cut is one of 1..%d",
                            (long long)cut, units, units - 1);
-        if (i > 0 && cut == model->cuts.at[i - 1])
-            return bw_fail(BW_EINVAL, "model.cuts: unit %lld stands there twice; name every cut once",
-                           (long long)cut);
     }
     return BW_OK;
 }

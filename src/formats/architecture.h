@@ -26,7 +26,7 @@ typedef struct bw_unit_range {
     int first, end;
 } bw_unit_range;
 
-/* BW_EINVAL where model.cuts names a unit that has none behind it, or one twice. */
+/* BW_EINVAL where model.cuts names a unit that has none behind it. */
 BW_MUST_CHECK
 bw_status bw__cuts_check(const bw_model_config *model);
 
@@ -41,4 +41,11 @@ bw_unit_range bw__config_block_units(const bw_config *config, int k);
 /* Channels and pixels of the output of unit `unit` for images of data.image_size (resolved). */
 int64_t bw__unit_channels(const bw_config *config, int unit);
 int64_t bw__unit_size(const bw_config *config, int unit);
+
+/* The grid of head.pool lsp for `dim` values of `channels` channels: 2^j cells are 2^floor(j/2) rows of
+ * 2^ceil(j/2) columns. False where dim / channels is no power of two. */
+bool bw__lsp_grid(int64_t *rows, int64_t *columns, int64_t dim, int64_t channels);
+/* Refuses heads that their block cannot have, with what would work. Resolved; BW_EINVAL. */
+BW_MUST_CHECK
+bw_status bw__heads_check(const bw_config *config);
 #endif

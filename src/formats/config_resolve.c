@@ -160,6 +160,7 @@ bw_status bw_config_resolve(bw_config *config)
     for (int k = 0; k < bw__config_blocks(&c); k++)
         resolve_block(&c, k);
     BW_TRY(bw__config_check_sense(&c));
+    BW_TRY(bw__heads_check(&c));
     *config = c;
 out:
     return st;

@@ -193,6 +193,9 @@ static bw_status describe(bw_block_spec *spec, bw_params *params, const bw_confi
     if (settings) {
         spec->pool = settings->head.pool;
         if (settings->head.pool != BW_POOL_GSP) spec->head_dim = settings->head.dim;
+        if (settings->head.pool == BW_POOL_LSP &&
+            !bw__lsp_grid(&spec->grid_rows, &spec->grid_columns, spec->head_dim, spec->out_c))
+            return bw_fail(BW_EINVAL, "the config is not resolved; call bw_config_resolve() first");
         if (with_head) add_head(&b, spec, settings, number);
     }
     bw_status st = finish(&b);

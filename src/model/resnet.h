@@ -37,8 +37,9 @@ typedef struct bw_block_spec {
     bw_unit_spec unit[BW_MAX_UNITS];
     int64_t in_c, out_c;
     bw_pool pool;
-    bw_layer_spec expand; /* of head.pool cbe */
-    int64_t head_dim;     /* width of the head's pooled output */
+    bw_layer_spec expand;            /* of head.pool cbe */
+    int64_t grid_rows, grid_columns; /* of head.pool lsp */
+    int64_t head_dim;                /* width of the head's pooled output */
     int n_linear;
     bw_layer_spec linear[BW_MAX_LINEAR];
 } bw_block_spec;

@@ -1,6 +1,7 @@
 #include "check.h"
 #include "base/error.h"
 #include "formats/architecture.h"
+#include <stdio.h>
 #include <string.h>
 
 static bw_config with(const char *a, const char *b, const char *c)
@@ -64,9 +65,6 @@ static void a_cut_that_does_not_exist_is_refused_with_what_does(void **state)
     assert_string_equal(bw_last_error(),
                         "model.cuts: there is nothing to cut behind unit 8: this network has 8 "
                         "residual units, so a cut is one of 1..7");
-    CHECK_OK(bw_config_set(&c, "model.cuts=[3, 3]"));
-    assert_int_equal(bw_config_resolve(&c), BW_EINVAL);
-    assert_non_null(strstr(bw_last_error(), "unit 3 stands there twice"));
     CHECK_OK(bw_config_set(&c, "model.cuts=[3, 7]"));
     CHECK_OK(bw_config_resolve(&c));
 }
@@ -91,12 +89,71 @@ static void units_know_their_stage_channels_and_pixels(void **state)
     assert_int_equal(bw__unit_channels(&c, 15), 512);
 }
 
+static void lsp_grids_are_powers_of_two_and_no_taller_than_wide(void **state)
+{
+    (void)state;
+    const int64_t rows[] = { 1, 1, 2, 2, 4, 4 }, columns[] = { 1, 2, 2, 4, 4, 8 };
+    int64_t r, c;
+    for (int j = 0; j < 6; j++) {
+        assert_true(bw__lsp_grid(&r, &c, (int64_t)24 << j, 24));
+        assert_int_equal(r, rows[j]);
+        assert_int_equal(c, columns[j]);
+    }
+    assert_false(bw__lsp_grid(&r, &c, 24 * 3, 24));
+    assert_false(bw__lsp_grid(&r, &c, 25, 24));
+    assert_false(bw__lsp_grid(&r, &c, 12, 24));
+}
+
+static void assert_head_refused(const char *assignments, const char *want)
+{
+    char text[256], *rest = NULL;
+    bw_config c = bw_config_default();
+    (void)snprintf(text, sizeof text, "%s", assignments);
+    for (char *p = strtok_r(text, " ", &rest); p; p = strtok_r(NULL, " ", &rest))
+        CHECK_OK(bw_config_set(&c, p));
+    if (!want) {
+        CHECK_OK(bw_config_resolve(&c));
+        return;
+    }
+    assert_int_equal(bw_config_resolve(&c), BW_EINVAL);
+    if (!strstr(bw_last_error(), want)) fail_msg("got '%s', want in it '%s'", bw_last_error(), want);
+}
+
+static void heads_that_a_block_cannot_have_are_refused_with_what_would_work(void **state)
+{
+    (void)state;
+    assert_head_refused("head.pool=lsp", NULL);
+    assert_head_refused("head.pool=lsp model.stem=cifar model.arch=resnet18", NULL);
+    assert_head_refused(
+        "head.pool=lsp head.dim=1536",
+        "head.dim: 1536 values do not make a grid of 1, 2, 4, 8, ... cells of the 256 channels "
+        "of block 1, as head.pool lsp has it; use 1024 or 2048 there");
+    assert_head_refused("head.pool=lsp head.dim=1024",
+                        "channels of block 4, as head.pool lsp has it; use 2048 there");
+    assert_head_refused("head.pool=lsp model.arch=resnet18 head.dim=776", "block 1");
+    /* 32 px through the stem of ImageNet: 8, 4, 2 and 1 pixel. */
+    assert_head_refused("head.pool=lsp data.image_size=32", NULL);
+    assert_head_refused(
+        "head.pool=lsp data.image_size=32 head.dim=4096",
+        "head.dim: 4096 values of the 2048 channels of block 4 are a grid of 1 x 2 cells, but "
+        "the block puts out 1 x 1 pixels; use 2048 there, larger images, or another head.pool");
+    assert_head_refused("head.pool=lsp data.image_size=24 model.cuts=[13]", NULL);
+    assert_head_refused("blocks[3].head.pool=lsp blocks[3].head.dim=1536",
+                        "blocks[3].head.dim: 1536 values do not make");
+    assert_head_refused(
+        "head.pool=lsp data.image_size=16 head.dim=8192 model.cuts=[3]",
+        "head.dim: 8192 values of the 256 channels of block 1 are a grid of 4 x 8 cells, but the "
+        "block puts out 4 x 4 pixels; use 4096 there");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cuts_divide_all_units_without_gap_or_overlap),
         cmocka_unit_test(end_to_end_trains_one_block_and_is_cut_into_all),
         cmocka_unit_test(a_cut_that_does_not_exist_is_refused_with_what_does),
+        cmocka_unit_test(lsp_grids_are_powers_of_two_and_no_taller_than_wide),
+        cmocka_unit_test(heads_that_a_block_cannot_have_are_refused_with_what_would_work),
         cmocka_unit_test(units_know_their_stage_channels_and_pixels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
-/* One training step of ResNet-18 and ResNet-50 against PyTorch in float64: what every block puts out, its
- * loss, the gradient of every parameter, running statistics, and features in evaluation mode after it. */
+/* One training step of ResNet-18 and ResNet-50 in various blocks with various heads against PyTorch in
+ * float64: what every block puts out, its loss, the gradient of every parameter, running statistics, and
+ * features in evaluation mode after it. */
 #include "parity.h"
 #include "loss/loss.h"
 #include "model/block.h"
@@ -196,12 +197,40 @@ static void resnet18_end_to_end_step_is_pytorchs(void **state)
     check_step("resnet18_end_to_end");
 }
 
+static void a_block_for_every_unit_with_3x3_heads_is_pytorchs(void **state)
+{
+    (void)state;
+    check_step("resnet18_units");
+}
+
+static void cuts_inside_stages_with_strided_3x3_heads_are_pytorchs(void **state)
+{
+    (void)state;
+    check_step("resnet18_strided");
+}
+
+static void local_spatial_pooling_is_pytorchs(void **state)
+{
+    (void)state;
+    check_step("resnet18_lsp");
+}
+
+static void cuts_inside_stages_of_bottlenecks_with_strided_1x1_heads_are_pytorchs(void **state)
+{
+    (void)state;
+    check_step("resnet50_strided");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resnet18_blockwise_step_is_pytorchs),
         cmocka_unit_test(resnet50_blockwise_step_is_pytorchs),
         cmocka_unit_test(resnet18_end_to_end_step_is_pytorchs),
+        cmocka_unit_test(a_block_for_every_unit_with_3x3_heads_is_pytorchs),
+        cmocka_unit_test(cuts_inside_stages_with_strided_3x3_heads_are_pytorchs),
+        cmocka_unit_test(local_spatial_pooling_is_pytorchs),
+        cmocka_unit_test(cuts_inside_stages_of_bottlenecks_with_strided_1x1_heads_are_pytorchs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
