@@ -35,7 +35,8 @@ typedef struct bw_plan {
 /** Counts what a resolved config needs. Neither weights nor activations are allocated: a step is done over
  *  memory that is not there, by the trainer's own code, so that plan and run cannot disagree.
  *  process_bytes is measured in this process.
- *  @return BW_OK; BW_EINVAL (config not resolved), BW_EKERNEL, BW_ENOMEM */
+ *  @return BW_OK; BW_EINVAL (config not resolved, or cross-entropy without loss.classes), BW_EKERNEL,
+ *          BW_ENOMEM */
 BW_API BW_MUST_CHECK
 bw_status bw_plan_make(bw_plan *out, const bw_config *config);
 

@@ -109,7 +109,6 @@ static void terms_and_slopes(const vicreg *v, bw_exec *x, double *variance, doub
     for (int64_t i = 0; i < d; i++) {
         *covariance += row[i] / (double)d;
         *variance += (std[i] < 1.0 ? 1.0 - std[i] : 0.0) / (2.0 * (double)d);
-        if (isnan(std[i])) *variance = (double)NAN; /* a comparison would hide it */
     }
 }
 

@@ -466,6 +466,38 @@ static void stopped_and_resumed_in_bf16_equals_straight(void **state)
     assert_int_equal(unsetenv("BLOCKWISE_BF16"), 0);
 }
 
+static void write_labels(int n, int classes)
+{
+    char path[4400];
+    (void)snprintf(path, sizeof path, "%s/train-labels-idx1-ubyte", data);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    const unsigned char header[8] = { 0, 0, 8, 1, 0, 0, 0, (unsigned char)n };
+    assert_int_equal(fwrite(header, 1, sizeof header, f), sizeof header);
+    for (int i = 0; i < n; i++)
+        assert_true(fputc(i % classes, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* loss.classes is open in the settings and known in the run's. */
+static void a_supervised_run_goes_on_with_the_settings_it_was_started_with(void **state)
+{
+    (void)state;
+    session rest = { 0 }, other = { 0 };
+    write_labels(IMAGES, 4);
+    set("loss.name=cross-entropy");
+    set("blocks[2].loss.name=barlow-twins");
+    run_whole("straight");
+    run_and_stop("resumed", 5);
+    CHECK_OK(pretrain(&rest, "resumed", true));
+    assert_int_equal(rest.first, 5);
+    assert_same_result("straight", "resumed");
+    run_and_stop("relabelled", 5);
+    write_labels(IMAGES, 3);
+    assert_int_equal(pretrain(&other, "relabelled", true), BW_EINVAL);
+    assert_non_null(strstr(bw_last_error(), "loss.classes: the run was started with 4"));
+}
+
 /* What kill -9 leaves: metrics past the checkpoint, the last line torn, a file under a temporary name. */
 static void what_a_killed_process_leaves_is_cleaned_up(void **state)
 {
@@ -739,6 +771,7 @@ int main(void)
         cmocka_unit_test_setup(the_same_run_gives_the_same_bytes_with_any_loader_threads, fresh),
         cmocka_unit_test_setup(stopped_and_resumed_equals_straight, fresh),
         cmocka_unit_test_setup(stopped_and_resumed_in_bf16_equals_straight, fresh),
+        cmocka_unit_test_setup(a_supervised_run_goes_on_with_the_settings_it_was_started_with, fresh),
         cmocka_unit_test_setup(what_a_killed_process_leaves_is_cleaned_up, fresh),
         cmocka_unit_test_setup(a_damaged_checkpoint_is_named_and_the_run_goes_on_from_the_one_before, fresh),
         cmocka_unit_test_setup(when_all_checkpoints_are_damaged_the_run_stays_as_it_is, fresh),
