@@ -21,15 +21,16 @@ typedef struct bw_plan {
     bw_plan_block block[BW_MAX_BLOCKS];
     int64_t parameters;     /**< of all blocks */
     int64_t flops;          /**< of a step; of the average step of the run where they differ, sequential */
-    int64_t repeated_flops; /**< done again in the backward pass with train.recompute; not in flops */
-    int64_t weight_bytes;   /**< values and running statistics of all blocks; momenta, and squares of
-                                 adamw, of those that learn; and the one gradient buffer, as large as the
-                                 largest of these */
-    int64_t arena_bytes;    /**< activations, their gradients and scratch: the largest block_bytes */
-    int64_t input_bytes;    /**< the batch and the loader's queue */
-    int64_t process_bytes;  /**< this process with its libraries and the kernels they generate */
-    int64_t peak_bytes;     /**< the sum: resident memory of a pretraining run at its highest. The data
-                                 set's own pixels come on top where they are kept in memory (IDX, CIFAR) */
+    int64_t repeated_flops; /**< done again: in the backward pass with train.recompute, and the forward pass
+                               of every part with train.split; not in flops */
+    int64_t weight_bytes;  /**< values and running statistics of all blocks; momenta, and squares of adamw, of
+                              those that learn; one gradient buffer, as large as the largest of these; and with
+                              train.split sums of gradients of all that learn at once */
+    int64_t arena_bytes;   /**< activations, their gradients and scratch: the largest block_bytes */
+    int64_t input_bytes;   /**< the batch and the loader's queue */
+    int64_t process_bytes; /**< this process with its libraries and the kernels they generate */
+    int64_t peak_bytes;    /**< the sum: resident memory of a pretraining run at its highest. The data
+                                set's own pixels come on top where they are kept in memory (IDX, CIFAR) */
 } bw_plan;
 
 /** Counts what a resolved config needs. Neither weights nor activations are allocated: a step is done over

@@ -49,6 +49,8 @@ static bw_status share_batch(planned *p, const bw_config *config, int nodes)
     p->batch = config->train.batch;
     p->nodes = nodes;
     p->node.train.batch = (p->batch + nodes - 1) / nodes;
+    int64_t parts = config->train.split, over = p->node.train.batch % parts;
+    if (over > 0) p->node.train.batch += parts - over;
     if (p->batch / nodes < 2)
         return bw_fail(
             BW_EINVAL,
@@ -160,7 +162,7 @@ static void print_memory(const planned *p)
 {
     const bw_plan *plan = &p->plan;
     printf("\nmemory%s\n", p->nodes > 1 ? " of a node" : "");
-    printf("%12.1f MB  weights, momenta, one gradient\n", (double)plan->weight_bytes * 1e-6);
+    printf("%12.1f MB  weights, optimiser state, gradients\n", (double)plan->weight_bytes * 1e-6);
     printf("%12.1f MB  activations and scratch: the largest block\n", (double)plan->arena_bytes * 1e-6);
     printf("%12.1f MB  batch and loader\n", (double)plan->input_bytes * 1e-6);
     printf("%12.1f MB  program, libraries, generated kernels\n", (double)plan->process_bytes * 1e-6);

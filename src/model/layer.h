@@ -11,6 +11,7 @@ typedef struct bw_run {
     float *grads;   /* [params->trained], same offsets as values; NULL without backward */
     bool training;  /* batch statistics and saved activations, against running statistics and none */
     bool recompute; /* in training: units save nothing, and are run again */
+    bool look;      /* in training: running statistics stay as they are */
     bool again; /* a forward pass that repeats one of this step: the coefficients of batch norm are known */
 } bw_run;
 
@@ -26,8 +27,8 @@ static inline bw_bn_params bw__run_bn(const bw_run *run, int item)
 {
     return (bw_bn_params){ .weight = bw__run_value(run, item),
                            .bias = bw__run_value(run, item + 1),
-                           .running_mean = bw__run_value(run, item + 2),
-                           .running_var = bw__run_value(run, item + 3) };
+                           .running_mean = run->look ? NULL : bw__run_value(run, item + 2),
+                           .running_var = run->look ? NULL : bw__run_value(run, item + 3) };
 }
 
 /* Coefficients of the batch norm behind a layer, from y in training or from the running statistics. */

@@ -81,13 +81,14 @@ bw_status bw_plan_make(bw_plan *out, const bw_config *config)
     return BW_OK;
 }
 
-/* Kernels that were made for other batches stay in oneDNN's cache, so `process_bytes` is of the first plan.
+/* `batch`: images of one part of train.split.
+ * Kernels that were made for other batches stay in oneDNN's cache, so `process_bytes` is of the first plan.
  */
 static bw_status peak_of_batch(int64_t *out, const bw_config *config, int64_t batch, int64_t process_bytes)
 {
     bw_plan plan;
     bw_config c = *config;
-    c.train.batch = batch;
+    c.train.batch = batch * config->train.split;
     bw_status st = count(&plan, &c, NULL);
     if (st != BW_OK) return st;
     sum_up(&plan, process_bytes);
@@ -108,7 +109,7 @@ static bw_status largest_batch(int64_t *out, const bw_config *config, int64_t by
         if (most > bytes) break;
         fits = too_large;
         least = most;
-        if (too_large > LARGEST_BATCH / 2) break;
+        if (too_large > LARGEST_BATCH / 2 / config->train.split) break;
     }
     while (too_large - fits > 1 && most > bytes) {
         double share = (double)(bytes - least) / (double)(most - least);
@@ -120,7 +121,7 @@ static bw_status largest_batch(int64_t *out, const bw_config *config, int64_t by
         *end = batch;
         *(peak <= bytes ? &least : &most) = peak;
     }
-    *out = fits;
+    *out = fits * config->train.split;
 out:
     return st;
 }

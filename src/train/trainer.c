@@ -1,188 +1,98 @@
-#include "train/trainer_internal.h"
 #include "base/clock.h"
 #include "base/memory.h"
-#include "base/rng.h"
 #include "model/network_internal.h"
 #include "nn/elementwise.h"
-#include "train/health.h"
-#include "train/optimizer.h"
+#include "train/learn.h"
 #include <math.h>
 #include <string.h>
 
-/* eps of one sample of one block: keyed by step, sample within the batch, block and view, so that any number
- * of threads or ranks draws the same noise, and the backward pass can draw it again. */
-static void draw_eps(const void *user, float *eps, int64_t n, int64_t count)
-{
-    const bw_trained_block *b = user;
-    int64_t per_view = b->block.noise.n;
-    uint32_t view = (uint32_t)(n / per_view);
-    bw_rng r = bw__rng(b->trainer->network->config.seed, BW_RNG_NOISE, (uint64_t)b->trainer->steps_done,
-                       (uint64_t)(n % per_view), (uint32_t)b->index * BW_VIEWS + view);
-    bw__rng_normal_f32(&r, eps, count);
-}
-
-static bw_run block_run(bw_trainer *t, int k)
-{
-    return (bw_run){ .x = &t->exec,
-                     .params = &t->network->params[k],
-                     .grads = t->grads,
-                     .training = true,
-                     .recompute = t->network->config.train.recompute };
-}
-
-/* Forward of block k on the side its input lies on; the output goes to the other side. */
-static bw_status forward_block(bw_trainer *t, int k, const void *in, bw_side side)
-{
-    bw_status st = BW_OK;
-    bw_trained_block *b = &t->blocks[k];
-    bw_run run = block_run(t, k);
-    b->side = side;
-    b->in = in;
-    t->exec.side = side;
-    b->out = bw__arena_take(&t->exec.arena, side == BW_LOW ? BW_HIGH : BW_LOW,
-                            (size_t)b->block.out_count * bw__type_size(t->exec.type));
-    BW_TRY(bw__block_forward(&b->block, &run, b->out, &b->z, in));
-    b->saved_bytes = t->exec.arena.used[side];
-    if (!bw__exec_is_dry(&t->exec)) t->network->params[k].batches_tracked += BW_VIEWS;
-    if (t->on_forward) t->on_forward(t->user, k);
-out:
-    return st;
-}
-
-/* Forward of block k that does not learn in this phase: evaluation mode, without noise. Nothing of it changes
- * and nothing is saved. */
-static bw_status pass_block(bw_trainer *t, int k, const void *in, bw_side side)
-{
-    bw_trained_block *b = &t->blocks[k];
-    bw_run run = block_run(t, k);
-    run.training = false;
-    t->exec.side = side;
-    b->out = bw__arena_take(&t->exec.arena, side == BW_LOW ? BW_HIGH : BW_LOW,
-                            (size_t)b->block.out_count * bw__type_size(t->exec.type));
-    return bw__trunk_forward(&b->block.trunk, &run, b->out, in);
-}
-
-static bw_status measure_health(bw_trainer *t, bw_step *out, int k)
-{
-    bw_health h;
-    const bw_trained_block *b = &t->blocks[k];
-    const bw_block_spec *s = b->block.spec;
-    const bw_trunk *trunk = &b->block.trunk;
-    bool noisy = b->block.noise.kind != BW_NOISE_NONE;
-    bw_status st = bw__health(&h, &t->exec, b->z, b->block.noise.n, s->linear[s->n_linear - 1].oc);
-    if (st != BW_OK) return st;
-    out->embedding_std[k] = h.embedding_std;
-    out->effective_rank[k] = h.effective_rank;
-    out->effective_rank_max[k] = h.effective_rank_max;
-    out->dead_channels[k] = bw__dead_channels(&t->exec, noisy ? trunk->unit_out[s->n_units - 1] : b->out,
-                                              b->block.n, trunk->out_h * trunk->out_w, s->out_c);
-    return BW_OK;
-}
-
-/* Places the terms of block k's loss in the rows of their names. */
-static void note_terms(bw_step *out, const bw_loss_value *value, bw_loss_name loss, int k)
-{
-    const char *const *name = bw__loss_terms(loss);
-    for (int i = 0; name[i]; i++) {
-        int row = 0;
-        while (row < out->terms && strcmp(out->term_name[row], name[i]) != 0)
-            row++;
-        BW_ASSERT(row < BW_MAX_TERMS);
-        if (row == out->terms) {
-            out->term_name[out->terms++] = name[i];
-            for (int j = 0; j < out->blocks; j++)
-                out->term[row][j] = (double)NAN;
-        }
-        out->term[row][k] = value->term[i];
-    }
-}
-
-static double learning_rate(const bw_trainer *t, int k)
-{
-    return bw__schedule_lr(&t->blocks[k].schedule, t->steps_done - t->phase->begin);
-}
-
-/* Loss, backward and update of block k. */
-static bw_status learn_block(bw_trainer *t, bw_step *out, int k)
-{
-    bw_status st = BW_OK;
-    bw_trained_block *b = &t->blocks[k];
-    bw_params *params = &t->network->params[k];
-    bw_run run = block_run(t, k);
-    bw_loss_value loss = { 0 };
-    bool dry = bw__exec_is_dry(&t->exec);
-    double begin;
-    t->exec.side = b->side;
-    b->diff_z =
-        bw__exec_take_f32(&t->exec, b->block.n * b->block.spec->linear[b->block.spec->n_linear - 1].oc);
-    BW_TRY(bw__loss_run(b->loss, &t->exec, &loss, b->diff_z, b->z, t->labels));
-    if (out->has_health) BW_TRY(measure_health(t, out, k));
-    BW_TRY(bw__block_backward(&b->block, &run, b->diff_z, b->in, b->out));
-    out->loss[k] = loss.total;
-    note_terms(out, &loss, bw_config_block(&t->network->config, k).loss.name, k);
-    if (dry) goto out;
-    begin = bw__profile_begin(&t->exec);
-    out->grad_norm[k] = bw__norm(t->grads, params->trained, t->exec.threads);
-    if (!isfinite(out->grad_norm[k])) BW_TRY(bw_fail(BW_ENONFINITE, "the gradient is not finite"));
-    if (t->on_grads) t->on_grads(t->user, k, t->grads);
-    if (!t->no_update)
-        bw__optimizer_update(params, t->grads, learning_rate(t, k), t->steps_done - t->phase->begin + 1,
-                             &b->optimizer, t->exec.threads);
-    bw__profile_end(&t->exec, begin, "optimizer", "update", 0);
-out:
-    if (st == BW_ENONFINITE)
-        return bw_fail_prefix(st, "training diverged at step %lld, block %d", (long long)t->steps_done + 1,
-                              k + 1);
-    return st;
-}
-
-static void note_lap(bw_trainer *t, int k)
-{
-    bw_trained_block *b = &t->blocks[k];
-    if (t->exec.arena.lap > b->arena_bytes) b->arena_bytes = t->exec.arena.lap;
-}
-
+/* Down to what lies there for the whole batch. */
 static void release_side(bw_trainer *t, bw_side side)
 {
-    bw__arena_release(&t->exec.arena, side, 0);
+    bw__arena_release(&t->exec.arena, side, side == BW_LOW ? t->floor : 0);
 }
 
-/* The views in the type of activations: themselves, or a copy on the first block's side. */
-static const void *input_of_type(bw_trainer *t, const float *views)
+/* The views of the running part in the type of activations: themselves, or a copy on the first block's side.
+ */
+static const void *input_of_part(bw_trainer *t, const float *views)
 {
     const bw_config *c = &t->network->config;
-    if (t->exec.type == BW_F32) return views;
-    int64_t count = BW_VIEWS * c->train.batch * c->data.image_size * c->data.image_size * 3;
+    if (t->exec.type == BW_F32 && c->train.split == 1) return views;
+    int64_t pixels = c->data.image_size * c->data.image_size * 3;
+    int64_t count = c->train.batch / c->train.split * pixels;
     t->exec.side = BW_LOW;
-    void *copy = bw__exec_take(&t->exec, count);
-    bw__from_f32(&t->exec, t->exec.type, copy, views, count);
+    void *copy = bw__exec_take(&t->exec, BW_VIEWS * count);
+    for (int v = 0; v < BW_VIEWS && !bw__exec_is_dry(&t->exec); v++) {
+        const float *from = views + v * c->train.batch * pixels + t->part * count;
+        void *to = bw__at(t->exec.type, copy, v * count);
+        if (t->exec.type == BW_F32)
+            memcpy(to, from, (size_t)count * sizeof *from);
+        else
+            bw__from_f32(&t->exec, t->exec.type, to, from, count);
+    }
     return copy;
 }
 
-/* One step over whatever arena the trainer has. Blocks work on alternate sides: a block's input lies at the
- * bottom of its side with everything it saves above, its output on the other side. The phase says which of
- * them learn: all orders of training are this loop. */
-static bw_status step_blocks(bw_trainer *t, bw_step *out, const float *views)
+/* One way through the network, over whatever arena the trainer has. Blocks work on alternate sides: a block's
+ * input lies at the bottom of its side with everything it saves above, its output on the other side. The
+ * phase says which blocks learn, `learn` what that is: all orders of training are this loop. */
+static bw_status step_blocks(bw_trainer *t, bw_step *out, const void *in, bw_learn_fn learn)
 {
     bw_status st = BW_OK;
     const bw_phase *phase = t->phase;
-    const void *in = input_of_type(t, views);
     for (int k = 0; k <= phase->last; k++) {
         bw_side side = k % 2 ? BW_HIGH : BW_LOW;
         t->exec.arena.lap = 0;
-        BW_TRY(phase->learns[k] ? forward_block(t, k, in, side) : pass_block(t, k, in, side));
+        BW_TRY(phase->learns[k] ? bw__learn_forward(t, k, in, side) : bw__learn_pass(t, k, in, side));
         if (!t->all_forwards_first) {
-            if (phase->learns[k]) BW_TRY(learn_block(t, out, k));
-            note_lap(t, k);
+            if (phase->learns[k]) BW_TRY(learn(t, out, k));
+            bw__learn_note_lap(t, k);
             release_side(t, side);
         }
         in = t->blocks[k].out;
     }
     for (int k = phase->last; k >= 0 && t->all_forwards_first; k--)
-        if (phase->learns[k]) BW_TRY(learn_block(t, out, k));
+        if (phase->learns[k]) BW_TRY(learn(t, out, k));
 out:
     release_side(t, BW_LOW);
     release_side(t, BW_HIGH);
+    return st;
+}
+
+static bw_status for_blocks_that_learn(bw_trainer *t, bw_step *out, bw_learn_fn fn)
+{
+    bw_status st = BW_OK;
+    for (int k = 0; st == BW_OK && k <= t->phase->last; k++)
+        if (t->phase->learns[k]) st = fn(t, out, k);
+    return st;
+}
+
+static bw_status for_parts(bw_trainer *t, bw_step *out, const float *views, bw_learn_fn fn)
+{
+    bw_status st = BW_OK;
+    for (t->part = 0; st == BW_OK && t->part < t->network->config.train.split; t->part++)
+        st = step_blocks(t, out, input_of_part(t, views), fn);
+    t->part = 0;
+    return st;
+}
+
+static bw_status step(bw_trainer *t, bw_step *out, const float *views)
+{
+    bw_status st = BW_OK;
+    if (t->network->config.train.split == 1)
+        return step_blocks(t, out, input_of_part(t, views), bw__learn_block);
+    bw__learn_prepare(t);
+    t->floor = bw__arena_mark(&t->exec.arena, BW_LOW);
+    t->looking = true;
+    BW_TRY(for_parts(t, out, views, bw__learn_keep));
+    t->looking = false;
+    BW_TRY(for_blocks_that_learn(t, out, bw__learn_loss));
+    BW_TRY(for_parts(t, out, views, bw__learn_add));
+    BW_TRY(for_blocks_that_learn(t, out, bw__learn_update));
+out:
+    t->looking = false;
+    t->floor = 0;
+    release_side(t, BW_LOW);
     return st;
 }
 
@@ -195,7 +105,7 @@ static bw_status size_arena(bw_trainer *t)
     t->exec.arena = bw__arena_dry();
     for (int i = 0; st == BW_OK && i < t->phases.n; i++) {
         t->phase = &t->phases.at[i];
-        st = step_blocks(t, &ignored, NULL);
+        st = step(t, &ignored, NULL);
     }
     return st;
 }
@@ -218,7 +128,7 @@ static bw_status create_learning(bw_trainer *t, int k, const bw_block_config *co
     bw_network *net = t->network;
     const bw_phase *phase = bw__phases_of(&t->phases, k);
     const bw_block_spec *spec = &net->spec[k];
-    b->block.noise.eps = draw_eps;
+    b->block.noise.eps = bw__learn_draw_eps;
     b->block.noise.user = b;
     b->optimizer = config->optimizer;
     b->schedule = bw__schedule(&net->config, &b->optimizer, t->steps_per_epoch, phase->end - phase->begin);
@@ -238,8 +148,8 @@ static bw_status create_block(bw_trainer *t, int k, int64_t *h, int64_t *w)
     bool learns = bw__phases_of(&t->phases, k) != NULL;
     b->trainer = t;
     b->index = k;
-    BW_TRY(bw__block_create(&b->block, &t->exec, &net->spec[k], &config, BW_VIEWS, net->config.train.batch,
-                            *h, *w, learns, learns));
+    BW_TRY(bw__block_create(&b->block, &t->exec, &net->spec[k], &config, BW_VIEWS,
+                            net->config.train.batch / net->config.train.split, *h, *w, learns, learns));
     if (learns) BW_TRY(create_learning(t, k, &config));
     *h = b->block.trunk.out_h;
     *w = b->block.trunk.out_w;
@@ -275,6 +185,33 @@ static int64_t largest_gradient(const bw_trainer *t)
     return largest;
 }
 
+/* With train.split: floats of the gradients of all blocks that learn at once. */
+static int64_t summed_gradients(const bw_trainer *t)
+{
+    int64_t most = 0;
+    for (int i = 0; t->network->config.train.split > 1 && i < t->phases.n; i++) {
+        int64_t sum = 0;
+        for (int k = 0; k < t->created; k++)
+            if (t->phases.at[i].learns[k]) sum += t->network->params[k].trained;
+        if (sum > most) most = sum;
+    }
+    return most;
+}
+
+static bw_status create_gradients(bw_trainer *t)
+{
+    bw_status st = BW_OK;
+    int64_t sums = summed_gradients(t);
+    if (t->network->outline) {
+        t->grads = t->sums = bw__untouchable();
+        return BW_OK;
+    }
+    BW_TRY(BW_ALLOC(&t->grads, largest_gradient(t)));
+    if (sums > 0) BW_TRY(BW_ALLOC(&t->sums, sums));
+out:
+    return st;
+}
+
 static bw_status create(bw_trainer **out, bw_network *network, int64_t steps_per_epoch)
 {
     bw_status st = BW_OK;
@@ -294,10 +231,7 @@ static bw_status create(bw_trainer **out, bw_network *network, int64_t steps_per
         t->created = k + 1;
         BW_TRY(create_block(t, k, &h, &w));
     }
-    if (network->outline)
-        t->grads = bw__untouchable();
-    else
-        BW_TRY(BW_ALLOC(&t->grads, largest_gradient(t)));
+    BW_TRY(create_gradients(t));
     BW_TRY(size_arena(t));
     if (!network->outline) BW_TRY(bw__arena_create(&t->exec.arena, t->exec.arena.peak));
     *out = t;
@@ -329,7 +263,10 @@ void bw_trainer_free(bw_trainer *t)
         bw__loss_free(t->blocks[k].loss);
     }
     bw__exec_destroy(&t->exec);
-    if (t->network && !t->network->outline) bw__free(t->grads);
+    if (t->network && !t->network->outline) {
+        bw__free(t->grads);
+        bw__free(t->sums);
+    }
     bw__free(t);
 }
 
@@ -359,11 +296,11 @@ bw_status bw_trainer_step(bw_trainer *t, bw_step *out, const float *views, const
     *out = (bw_step){ .step = t->steps_done + 1,
                       .epoch = t->steps_done / t->steps_per_epoch,
                       .blocks = t->network->blocks,
-                      .lr = learning_rate(t, bw__phase_first(t->phase)),
+                      .lr = bw__learn_rate(t, bw__phase_first(t->phase)),
                       .has_health = measures_health(t, t->steps_done + 1) };
     fill_with_nothing(out);
     t->labels = labels;
-    bw_status st = step_blocks(t, out, views);
+    bw_status st = step(t, out, views);
     if (st != BW_OK) return st;
     t->steps_done++;
     out->samples_per_s = (double)c->train.batch / (bw__now_s() - start);
@@ -394,8 +331,9 @@ void bw__trainer_set_steps_done(bw_trainer *t, int64_t steps)
 int64_t bw__trainer_block_flops(const bw_trainer *t, int k, bool learns)
 {
     const bw_trained_block *b = &t->blocks[k];
-    if (!learns) return bw__trunk_flops(&b->block.trunk, false);
-    return bw__block_flops(&b->block) + bw__loss_flops(b->loss);
+    int64_t parts = t->network->config.train.split;
+    if (!learns) return parts * bw__trunk_flops(&b->block.trunk, false);
+    return parts * bw__block_flops(&b->block) + bw__loss_flops(b->loss);
 }
 
 /* Mean over the phases, which have the same number of steps but for one. */
@@ -408,18 +346,28 @@ int64_t bw_trainer_flops(const bw_trainer *t)
     return sum / t->phases.n;
 }
 
+static int64_t repeated_flops(const bw_trainer *t, int k, bool learns)
+{
+    const bw_block *b = &t->blocks[k].block;
+    const bool recompute = t->network->config.train.recompute && learns;
+    int64_t parts = t->network->config.train.split, sum = recompute ? bw__trunk_repeated_flops(&b->trunk) : 0;
+    if (parts > 1) sum += bw__trunk_flops(&b->trunk, false);
+    if (parts > 1 && learns) sum += bw__head_flops(&b->head, false) + bw__projector_flops(&b->projector) / 3;
+    return parts * sum;
+}
+
 int64_t bw__trainer_repeated_flops(const bw_trainer *t)
 {
     int64_t sum = 0;
-    for (int k = 0; k < t->created; k++)
-        if (t->network->config.train.recompute && t->blocks[k].loss)
-            sum += bw__trunk_repeated_flops(&t->blocks[k].block.trunk);
+    for (int i = 0; i < t->phases.n; i++)
+        for (int k = 0; k <= t->phases.at[i].last; k++)
+            sum += repeated_flops(t, k, t->phases.at[i].learns[k]);
     return sum / t->phases.n;
 }
 
 int64_t bw__trainer_gradient_bytes(const bw_trainer *t)
 {
-    return largest_gradient(t) * (int64_t)sizeof(float);
+    return (largest_gradient(t) + summed_gradients(t)) * (int64_t)sizeof(float);
 }
 
 int64_t bw_trainer_arena_bytes(const bw_trainer *t)

@@ -15,9 +15,13 @@ struct bw_trainer {
     bw_exec exec;
     int64_t steps_per_epoch, steps_done;
     bw_phases phases;
-    const bw_phase *phase; /* of the running step */
+    const bw_phase *phase; /* of the running step; and: */
+    int64_t part;          /* of train.split */
+    bool looking;          /* forward passes are for the embeddings alone: running statistics stay */
+    size_t floor;          /* low end of the arena: what lies there for the whole batch */
     const int *labels;     /* of the running step, or NULL */
     float *grads; /* one buffer, as large as the trained parameters of the largest block that learns */
+    float *sums;  /* with train.split: sums over parts, of all blocks that learn at once; else NULL */
     struct bw_trained_block {
         bw_block block;
         bw_loss *loss;
@@ -28,6 +32,7 @@ struct bw_trainer {
         const void *in;
         void *out;
         float *z, *diff_z;
+        float *batch_z, *sum; /* with train.split: embeddings, then their gradient; sum of gradients */
         size_t saved_bytes,
             arena_bytes;           /* kept between forward and backward; the arena's most of any phase */
         const bw_trainer *trainer; /* for the noise source */

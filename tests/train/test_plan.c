@@ -26,10 +26,11 @@ static bw_config config_of(const char *const *settings)
 static void plan_says_what_the_trainer_takes(void **state)
 {
     (void)state;
-    static const char *const settings[][2] = { { "train.order=simultaneous", NULL },
-                                               { "train.order=end-to-end", NULL },
-                                               { "noise.kind=all", NULL },
-                                               { "model.arch=resnet50", NULL } };
+    static const char *const settings[][2] = {
+        { "train.order=simultaneous", NULL }, { "train.order=end-to-end", NULL },
+        { "noise.kind=all", NULL },           { "train.split=3", NULL },
+        { "optimizer.name=adamw", NULL },     { "model.arch=resnet50", NULL }
+    };
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         bw_config c = config_of(settings[i]);
         bw_plan plan;
@@ -59,6 +60,29 @@ static void plan_says_what_the_trainer_takes(void **state)
         bw_trainer_free(trainer);
         bw_network_free(network);
     }
+}
+
+/* AdamW keeps a square beside every momentum; parts of a batch a sum beside every gradient; a block that
+ * never learns nothing. */
+static void weights_are_planned_with_what_the_optimiser_and_parts_keep(void **state)
+{
+    (void)state;
+    bw_plan plain, adamw, split, frozen;
+    bw_config c = config_of((const char *const[]){ "optimizer.name=lars", NULL });
+    CHECK_OK(bw_plan_make(&plain, &c));
+    c = config_of((const char *const[]){ "optimizer.name=adamw", NULL });
+    CHECK_OK(bw_plan_make(&adamw, &c));
+    c = config_of((const char *const[]){ "train.split=2", NULL });
+    CHECK_OK(bw_plan_make(&split, &c));
+    c = config_of((const char *const[]){ "train.blocks=[1,2,4]", NULL });
+    CHECK_OK(bw_plan_make(&frozen, &c));
+    int64_t third = plain.block[2].trunk_parameters + plain.block[2].head_parameters +
+                    plain.block[2].projector_parameters;
+    assert_int_equal(adamw.weight_bytes - plain.weight_bytes, 4 * plain.parameters);
+    assert_int_equal(split.weight_bytes - plain.weight_bytes, 4 * plain.parameters);
+    assert_int_equal(plain.weight_bytes - frozen.weight_bytes, 4 * third);
+    assert_true(split.repeated_flops > split.flops / 4 && split.repeated_flops < split.flops / 2);
+    assert_int_equal(split.flops, plain.flops);
 }
 
 static void plan_of_a_huge_run_takes_no_memory(void **state)
@@ -151,6 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plan_says_what_the_trainer_takes),
+        cmocka_unit_test(weights_are_planned_with_what_the_optimiser_and_parts_keep),
         cmocka_unit_test(plan_of_a_huge_run_takes_no_memory),
         cmocka_unit_test(largest_batch_is_the_last_that_fits),
         cmocka_unit_test(time_is_that_of_the_operations_at_the_stated_share),
