@@ -3,7 +3,7 @@
 #include "eval/features.h"
 #include "eval/neighbours.h"
 #include "eval/pixels.h"
-#include "eval/splits.h"
+#include "data/splits.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

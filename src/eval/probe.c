@@ -3,7 +3,7 @@
 #include "eval/augmented_probe.h"
 #include "eval/cached_probe.h"
 #include "eval/features.h"
-#include "eval/splits.h"
+#include "data/splits.h"
 #include <stdio.h>
 #include <stdlib.h>
 

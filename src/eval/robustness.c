@@ -3,7 +3,7 @@
 #include "data/corrupted.h"
 #include "eval/cached_probe.h"
 #include "eval/features.h"
-#include "eval/splits.h"
+#include "data/splits.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

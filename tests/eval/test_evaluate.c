@@ -1,5 +1,5 @@
 /* Probe, nearest neighbours and embed over a tiny network and images in memory. */
-#include "memory_dataset.h"
+#include "data/memory_dataset.h"
 #include "blockwise/evaluate.h"
 #include "data/augment.h"
 #include "eval/features.h"

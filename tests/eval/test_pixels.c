@@ -1,4 +1,4 @@
-#include "memory_dataset.h"
+#include "data/memory_dataset.h"
 #include "eval/pixels.h"
 #include <math.h>
 

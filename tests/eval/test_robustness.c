@@ -1,5 +1,5 @@
 /* Robustness over tiny networks, images in memory and folders of corrupted images. */
-#include "memory_dataset.h"
+#include "data/memory_dataset.h"
 #include "blockwise/evaluate.h"
 #include "data/temp_files.h"
 #include "formats/npy.h"

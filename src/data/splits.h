@@ -1,6 +1,6 @@
 /* What a training and a test split must have in common before anything is measured on them. */
-#ifndef BW_EVAL_SPLITS_H
-#define BW_EVAL_SPLITS_H
+#ifndef BW_DATA_SPLITS_H
+#define BW_DATA_SPLITS_H
 #include "blockwise/dataset.h"
 
 /* BW_EDATA: no labels, fewer than two classes, or classes that differ (the first difference is named). The

@@ -1,5 +1,5 @@
-#include "memory_dataset.h"
-#include "eval/splits.h"
+#include "data/memory_dataset.h"
+#include "data/splits.h"
 
 static void expect(bw_dataset *train, bw_dataset *test, const char *message)
 {

@@ -1,4 +1,4 @@
-#include "eval/splits.h"
+#include "data/splits.h"
 #include "base/error.h"
 #include <string.h>
 
