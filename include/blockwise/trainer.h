@@ -46,6 +46,7 @@ BW_API void bw_trainer_free(bw_trainer *trainer);
 /** One optimiser step of every block that learns now (train.order, train.blocks) on views [2, batch, S, S,
  * 3], f32, normalised (NHWC). labels [batch]: classes from 0, or -1; may be NULL where no loss needs them.
  *  @return BW_OK; BW_ENONFINITE naming block and step, with every block before it already updated;
+ *          BW_EDATA (a label is not in [0, loss.classes)), BW_EINVAL (no labels, and a loss needs them);
  *          BW_EKERNEL */
 BW_API BW_MUST_CHECK
 bw_status bw_trainer_step(bw_trainer *trainer, bw_step *out, const float *views, const int *labels);

@@ -2,12 +2,22 @@
 #include "base/error.h"
 #include "formats/architecture.h"
 #include "loss/loss.h"
+#include "train/order.h"
 #include <inttypes.h>
 
-bool bw__labels_needed(const bw_config *config)
+static bool looks_at_labels(const bw_config *config, int k)
 {
-    for (int k = 0; k < bw__config_blocks(config); k++)
-        if (bw__loss_needs_labels(bw_config_block(config, k).loss.name)) return true;
+    return bw__loss_needs_labels(bw_config_block(config, k).loss.name);
+}
+
+/* Whether the loss of a block looks at labels, or of a block that learns. */
+static bool any_looks(const bw_config *config, bool that_learns)
+{
+    bw_phases phases;
+    int blocks = bw__config_blocks(config);
+    bw__phases(&phases, config, blocks, 1);
+    for (int k = 0; k < blocks; k++)
+        if (looks_at_labels(config, k) && (!that_learns || bw__phases_of(&phases, k))) return true;
     return false;
 }
 
@@ -35,10 +45,9 @@ void bw__labels_set_classes(bw_config *config, int64_t classes)
         if (bw_config_block(config, k).loss.classes == 0) config->block[k].loss.classes = classes;
 }
 
-bw_status bw__labels_settle(bw_config *config, const bw_dataset *dataset, const char *path)
+static bw_status check_data(const bw_dataset *dataset, const char *path)
 {
     int classes = bw_dataset_classes(dataset);
-    if (!bw__labels_needed(config)) return BW_OK;
     if (classes == 0)
         return bw_fail(BW_EDATA,
                        "%s: images of format %s without labels; loss.name cross-entropy needs classes: give "
@@ -46,17 +55,25 @@ bw_status bw__labels_settle(bw_config *config, const bw_dataset *dataset, const 
                        path, bw_dataset_format(dataset));
     if (classes < 2)
         return bw_fail(BW_EDATA, "%s: only one class, and loss.name cross-entropy needs at least two", path);
-    bw_status st = check_every_image(dataset, path);
-    if (st != BW_OK) return st;
+    return check_every_image(dataset, path);
+}
+
+bw_status bw__labels_settle(bw_config *config, const bw_dataset *dataset, const char *path)
+{
+    bw_status st = BW_OK;
+    int classes = bw_dataset_classes(dataset);
+    if (!any_looks(config, false)) return BW_OK;
+    if (any_looks(config, true)) BW_TRY(check_data(dataset, path));
     bw__labels_set_classes(config, classes);
     for (int k = 0; k < bw__config_blocks(config); k++) {
-        bw_loss_config loss = bw_config_block(config, k).loss;
-        if (bw__loss_needs_labels(loss.name) && loss.classes < classes)
+        int64_t room = bw_config_block(config, k).loss.classes;
+        if (looks_at_labels(config, k) && room < classes)
             return bw_fail(BW_EINVAL,
                            "loss.classes: %" PRId64
                            " is less than the %d classes of %s; leave it out to take "
                            "those of the data",
-                           loss.classes, classes, path);
+                           room, classes, path);
     }
-    return BW_OK;
+out:
+    return st;
 }

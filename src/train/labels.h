@@ -4,15 +4,12 @@
 #include "blockwise/config.h"
 #include "blockwise/dataset.h"
 
-/* Whether the loss of a block looks at labels. */
-bool bw__labels_needed(const bw_config *config);
-
 /* Sets loss.classes, of the run and of single blocks, where a resolved config leaves it open. */
 void bw__labels_set_classes(bw_config *config, int64_t classes);
 
-/* The same with the number of classes in `dataset`, where a loss needs it. path: of the data, for messages.
- * BW_EDATA: no labels, a single class, or an image without a label; BW_EINVAL: fewer loss.classes than the
- * data has. */
+/* The same with the number of classes in `dataset`, where a block has a loss that looks at labels. path: of
+ * the data, for messages. BW_EDATA: such a block learns, and there are no labels, a single class, or an image
+ * without a label; BW_EINVAL: fewer loss.classes than the data has. */
 BW_MUST_CHECK
 bw_status bw__labels_settle(bw_config *config, const bw_dataset *dataset, const char *path);
 #endif

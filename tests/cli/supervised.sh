@@ -58,6 +58,10 @@ expect 0 "" pretrain --data "$work/classes" --out "$work/mixed" --resume
 expect 3 "loss.name cross-entropy needs classes" pretrain --data "$work/flat" --out "$work/none" "${tiny[@]}" \
   --set train.batch=4 --set 'blocks[4].loss.name=cross-entropy'
 
+# A block that is only carried along needs its classifier, but no labels.
+expect 0 "" pretrain --data "$work/flat" --out "$work/carried" "${tiny[@]}" --set train.batch=4 --set 'train.blocks=[2]' \
+  --set 'blocks[1].loss.name=cross-entropy' --set 'blocks[1].loss.classes=3'
+
 # STL-10: five labelled images and three without.
 mkdir "$work/stl"
 head -c $((5 * 27648)) /dev/zero >"$work/stl/train_X.bin"
