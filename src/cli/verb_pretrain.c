@@ -7,6 +7,8 @@
 #include <math.h>
 #include <unistd.h>
 
+enum { SHOWN_LOSSES = 8 };
+
 typedef struct pretrain_state {
     const cli_options *options;
     const char *data, *base;
@@ -43,6 +45,29 @@ static void on_start(void *user, int64_t total_steps, int64_t first_step, int64_
              (long long)total_steps, start);
 }
 
+/* Every block's, or from the least to the largest where they would not fit into a line. */
+static void add_losses(char *text, size_t size, const bw_step *step)
+{
+    double least = INFINITY, largest = -INFINITY;
+    int n = 0, trained = 0, last = 0;
+    for (int k = 0; k < step->blocks; k++) {
+        double loss = step->loss[k];
+        if (step->blocks <= SHOWN_LOSSES)
+            n += isnan(loss) ? snprintf(text + n, size - (size_t)n, " -")
+                             : snprintf(text + n, size - (size_t)n, " %.4g", loss);
+        if (isnan(loss)) continue;
+        trained++;
+        last = k + 1;
+        if (loss < least) least = loss;
+        if (loss > largest) largest = loss;
+    }
+    if (step->blocks <= SHOWN_LOSSES || trained == 0) return;
+    if (trained == 1)
+        (void)snprintf(text, size, " %.4g of block %d", least, last);
+    else
+        (void)snprintf(text, size, " of %d blocks %.4g to %.4g", trained, least, largest);
+}
+
 static void on_step(void *user, const bw_step *step)
 {
     pretrain_state *s = user;
@@ -52,9 +77,7 @@ static void on_step(void *user, const bw_step *step)
     int n = snprintf(detail, sizeof detail, "step %lld/%lld, epoch %lld, %.1f samples/s, %.0f MB, loss",
                      (long long)step->step, (long long)s->total_steps, (long long)step->epoch,
                      s->samples_per_s, step->peak_rss_mb);
-    for (int k = 0; k < step->blocks && n > 0 && n < (int)sizeof detail; k++)
-        n += isnan(step->loss[k]) ? snprintf(detail + n, sizeof detail - (size_t)n, " -")
-                                  : snprintf(detail + n, sizeof detail - (size_t)n, " %.4g", step->loss[k]);
+    add_losses(detail + n, sizeof detail - (size_t)n, step);
     cli_progress_show("pretrain", (double)step->step / (double)(s->total_steps > 0 ? s->total_steps : 1),
                       detail);
 }

@@ -55,7 +55,10 @@ void bw__head_destroy(bw_head *hd)
 
 const char *bw__head_form(const bw_head *hd)
 {
-    return hd->fused ? "fused" : hd->expand ? "with a stored expansion" : "pooled only";
+    bool strided = hd->spec->expand.stride > 1;
+    if (hd->fused) return strided ? "fused, strided" : "fused";
+    if (hd->expand) return strided ? "with a stored expansion, strided" : "with a stored expansion";
+    return hd->spec->pool == BW_POOL_LSP ? "pooled in cells" : "pooled only";
 }
 
 int64_t bw__head_flops(const bw_head *hd, bool backward)
