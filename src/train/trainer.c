@@ -219,6 +219,11 @@ static bw_status create(bw_trainer **out, bw_network *network, int64_t steps_per
     int64_t h = network->config.data.image_size, w = h;
     *out = NULL;
     if (!network->has_heads) return bw_fail(BW_EINVAL, "the network has no heads, which training needs");
+    if (network->blocks != bw__config_blocks(&network->config) || network->borrows)
+        return bw_fail(BW_EINVAL,
+                       "the network is one for evaluation, cut into %d blocks; train one of "
+                       "bw_network_create(), which bw_network_init_from() gives its weights",
+                       network->blocks);
     if (steps_per_epoch < 1) return bw_fail(BW_EINVAL, "an epoch needs at least one step");
     BW_TRY(bw_compute_settle(&network->config));
     BW_TRY(BW_ALLOC(&t, 1));

@@ -137,12 +137,28 @@ static void every_cut_and_head_learns_and_is_planned_to_the_byte(void **state)
     }
 }
 
+static void a_network_for_evaluation_is_not_trained(void **state)
+{
+    (void)state;
+    bw_config c = config_with("train.order=end-to-end");
+    bw_network *net, *view;
+    bw_trainer *trainer;
+    CHECK_OK(bw_network_create(&net, &c));
+    CHECK_OK(bw__network_view(&view, net));
+    assert_int_equal(bw_trainer_create(&trainer, view, STEPS_PER_EPOCH), BW_EINVAL);
+    assert_null(trainer);
+    assert_non_null(strstr(bw_last_error(), "cut into 4 blocks"));
+    bw_network_free(view);
+    bw_network_free(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_cuts_and_end_to_end_are_the_same_bits),
         cmocka_unit_test(cuts_do_not_change_what_end_to_end_learns_in_the_trunk),
         cmocka_unit_test(loss_of_a_block_touches_no_other_whatever_the_cuts),
+        cmocka_unit_test(a_network_for_evaluation_is_not_trained),
         cmocka_unit_test(every_cut_and_head_learns_and_is_planned_to_the_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
