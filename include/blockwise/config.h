@@ -217,8 +217,9 @@ BW_API bool bw_recipe_at(bw_recipe *recipe, int index);
 BW_API BW_MUST_CHECK
 bw_status bw_config_set(bw_config *config, const char *assignment);
 
-/** True if `key` was given by a load or set (`augment.NAME`: for both views). `blocks[k].KEY` is given also
- *  where bw_config_resolve() found that block k needs a value other than the run's. */
+/** True if `key` was given by a load or set (`augment.NAME`: for both views), other than as `auto`.
+ * `blocks[k].KEY` is given also where bw_config_resolve() found that block k needs a value other than the
+ * run's. */
 BW_API bool bw_config_is_set(const bw_config *config, const char *key);
 
 /** Fills in every value that depends on others and refuses values out of range and combinations that make

@@ -23,7 +23,7 @@ static void on_start(void *user, int64_t total_steps, int64_t first_step, int64_
     pretrain_state *s = user;
     const bw_config *c = s->config;
     bw_dataset *dataset = NULL;
-    char origin_text[256], found[128] = "", start[64] = "";
+    char origin_text[256], found[128] = "", start[64] = "", standard[64];
     s->total_steps = total_steps;
 
     if (bw_dataset_open(&dataset, s->data, BW_SPLIT_TRAIN, s->options->format) == BW_OK) {
@@ -36,13 +36,15 @@ static void on_start(void *user, int64_t total_steps, int64_t first_step, int64_
     }
     const char *origin =
         cli_settings_origin(origin_text, sizeof origin_text, s->options, s->base, "optimizer.lr");
+    (void)snprintf(standard, sizeof standard, "default of %.16s for this batch",
+                   cli_setting(c, "optimizer.name"));
     if (first_step > 0) (void)snprintf(start, sizeof start, "; from step %lld", (long long)first_step);
     cli_note("data: %s%lld images; network: %s width %lld, stem %s, %s, %lld px; "
              "lr %g x %lld/256 (%s); %lld steps%s",
              found, (long long)images, cli_setting(c, "model.arch"), (long long)c->model.width,
              cli_setting(c, "model.stem"), cli_setting(c, "train.order"), (long long)c->data.image_size,
-             c->optimizer.lr, (long long)c->train.batch, origin ? origin : "default for this batch",
-             (long long)total_steps, start);
+             c->optimizer.lr, (long long)c->train.batch, origin ? origin : standard, (long long)total_steps,
+             start);
 }
 
 /* Every block's, or from the least to the largest where they would not fit into a line. */

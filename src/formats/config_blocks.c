@@ -49,10 +49,10 @@ bool bw__key_is_set(const bw_config *config, int index, int block)
     return (words[index / 64] & bit(index)) != 0;
 }
 
-void bw__key_mark_set(bw_config *config, int index, int block)
+void bw__key_mark(bw_config *config, int index, int block, bool set)
 {
     uint64_t *words = block == BW_OF_RUN ? config->is_set : config->block_set[block];
-    words[index / 64] |= bit(index);
+    words[index / 64] = set ? words[index / 64] | bit(index) : words[index / 64] & ~bit(index);
 }
 
 static bool any_set(const bw_config *config, int k)

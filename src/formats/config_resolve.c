@@ -68,35 +68,13 @@ static int64_t last_width(const bw_config *c)
     return bw__stage_channels(&c->model, BW_STAGES - 1);
 }
 
-/* The value of `key` was worked out: not given, even if "auto" was. */
-static void follows(bw_config *c, const char *key)
-{
-    int index = bw__key_find(key);
-    c->is_set[index / 64] &= ~((uint64_t)1 << (index % 64));
-}
-
 static void resolve_numbers(bw_config *c)
 {
-    if (c->threads == 0) {
-        c->threads = bw__usable_cores();
-        follows(c, "threads");
-    }
-    if (c->data.threads == 0) {
-        c->data.threads = c->threads;
-        follows(c, "data.threads");
-    }
-    if (c->data.image_size == 0) {
-        c->data.image_size = c->model.stem == BW_STEM_CIFAR ? 32 : 224;
-        follows(c, "data.image_size");
-    }
-    if (isnan(c->optimizer.lr)) {
-        c->optimizer.lr = base_lr(c->optimizer.name, (double)c->train.batch);
-        follows(c, "optimizer.lr");
-    }
-    if (isnan(c->loss.scale)) {
-        c->loss.scale = loss_scale(c->loss.name);
-        follows(c, "loss.scale");
-    }
+    if (c->threads == 0) c->threads = bw__usable_cores();
+    if (c->data.threads == 0) c->data.threads = c->threads;
+    if (c->data.image_size == 0) c->data.image_size = c->model.stem == BW_STEM_CIFAR ? 32 : 224;
+    if (isnan(c->optimizer.lr)) c->optimizer.lr = base_lr(c->optimizer.name, (double)c->train.batch);
+    if (isnan(c->loss.scale)) c->loss.scale = loss_scale(c->loss.name);
 }
 
 static void resolve_head(bw_config *c)
@@ -107,10 +85,8 @@ static void resolve_head(bw_config *c)
     }
     if (c->loss.name == BW_LOSS_CROSS_ENTROPY && !bw_config_is_set(c, "projector.widths"))
         c->projector = (bw_projector_config){ .n = 0 };
-    if (c->head.dim == 0 || (c->head.pool == BW_POOL_GSP && !bw_config_is_set(c, "head.dim"))) {
+    if (c->head.dim == 0 || (c->head.pool == BW_POOL_GSP && !bw_config_is_set(c, "head.dim")))
         c->head.dim = last_width(c);
-        follows(c, "head.dim");
-    }
 }
 
 static bool has_own(const bw_config *c, const char *key, int k)
@@ -120,7 +96,7 @@ static bool has_own(const bw_config *c, const char *key, int k)
 
 static void mark_own(bw_config *c, const char *key, int k)
 {
-    bw__key_mark_set(c, bw__key_find(key), k);
+    bw__key_mark(c, bw__key_find(key), k, true);
 }
 
 /* What block k needs since it differs from the run, unless it has its own: written as its own value. */

@@ -21,14 +21,10 @@ static void add_default(char line[LINE], const bw_config *c, const char *key, co
     if (!bw_config_is_set(c, key)) add(line, c, bw__key(bw__key_find(key)), why);
 }
 
-/* Values worked out from others, with what they follow from. */
+/* Values worked out from others; the learning rate has a line of its own with its source. */
 static void say_defaults(const bw_config *c)
 {
-    char line[LINE] = "", name[BW_KEY_TEXT], why[BW_KEY_TEXT + 64];
-    bw__key_format(name, c, bw__key(bw__key_find("optimizer.name")));
-    (void)snprintf(why, sizeof why, " (of %s at batch %lld; times batch / 256)", name,
-                   (long long)c->train.batch);
-    add_default(line, c, "optimizer.lr", why);
+    char line[LINE] = "";
     add_default(line, c, "loss.scale", "");
     add_default(line, c, "data.image_size", "");
     if (c->head.pool != BW_POOL_GSP) add_default(line, c, "head.dim", "");

@@ -77,7 +77,7 @@ bool bw__key_has_block_form(int index);
  * take it as any other key. `name` holds the name of what is returned. */
 bw_key bw__key_of_block(char name[BW_KEY_NAME], int index, int block);
 bool bw__key_is_set(const bw_config *config, int index, int block);
-void bw__key_mark_set(bw_config *config, int index, int block);
+void bw__key_mark(bw_config *config, int index, int block, bool set);
 /* Bytes that a key's value takes. */
 size_t bw__key_size(const bw_key *key);
 

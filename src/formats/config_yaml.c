@@ -49,16 +49,18 @@ static bw_status given_twice(const reader *r, const char *name, int *before, siz
     return at_line(r, line, st);
 }
 
-/* One key of those that a path names. */
+/* One key of those that a path names. With "auto" the run's value is not given: what it follows from says
+ * what it is, whatever a text before this one gave. */
 static bw_status assign_key(reader *r, int index, int block, const char *const *items, int n, bool list)
 {
     char name[BW_KEY_NAME];
     bw_key key = bw__key_of_block(name, index, block);
+    bool follows = block == BW_OF_RUN && !list && key.auto_word && strcmp(items[0], key.auto_word) == 0;
     bw_status st = bw__key_assign(&r->config, &key, items, n, list);
     if (st != BW_OK) return st;
-    bw__key_mark_set(&r->config, index, block);
-    if (!r->source->has_lines && block == BW_OF_RUN)
-        r->config.is_told[index / 64] |= (uint64_t)1 << (index % 64);
+    bw__key_mark(&r->config, index, block, !follows);
+    uint64_t bit = (uint64_t)1 << (index % 64), *told = &r->config.is_told[index / 64];
+    if (block == BW_OF_RUN) *told = !r->source->has_lines && !follows ? *told | bit : *told & ~bit;
     return BW_OK;
 }
 
