@@ -83,10 +83,6 @@ typedef struct bw_robustness_result {
     char protocol[512];
 } bw_robustness_result;
 
-/** Called now and then with the share of `what` that is done, in [0, 1]; returning non-zero stops with
- *  BW_EINTERRUPTED. One call at a time, but not always from the thread of the caller. */
-typedef int (*bw_progress_fn)(void *user, const char *what, double done);
-
 BW_API bw_probe_options bw_probe_options_default(void);
 BW_API bw_knn_options bw_knn_options_default(void);
 BW_API bw_robustness_options bw_robustness_options_default(void);

@@ -1,6 +1,7 @@
 /** Training: one step at a time, or a whole run with its folder. */
 #ifndef BLOCKWISE_TRAINER_H
 #define BLOCKWISE_TRAINER_H
+#include "blockwise/dataset.h"
 #include "blockwise/network.h"
 #ifdef __cplusplus
 extern "C" {
@@ -141,6 +142,45 @@ typedef struct bw_verdict {
  *  @return BW_OK; BW_EDATA (no such file, a line that is not of it); BW_EIO; BW_ENOMEM */
 BW_API BW_MUST_CHECK
 bw_status bw_verdict_read(bw_verdict *out, const char *run);
+
+typedef struct bw_finetune_options {
+    double label_fraction;  /**< share of each class's training images, in (0, 1]; not used with a list */
+    const char *label_list; /**< file that names the training images, one a line, or NULL */
+    const char *write_list; /**< where to write such a file of the images used, or NULL */
+    bool head;              /**< the classifier sits on the last block's head, not on its trunk's output */
+    int epochs;             /**< 20 */
+    int64_t batch;          /**< 0: 256, or less where that would be fewer than 16 steps an epoch */
+    double lr_trunk, lr_classifier; /**< 0.002 and 0.5, at any batch size */
+    double weight_decay;
+    int64_t max_test_images; /**< of a permutation keyed by the seed; 0: all */
+    uint64_t seed;
+    int threads; /**< 0: all usable cores */
+} bw_finetune_options;
+
+typedef struct bw_finetune_result {
+    double label_fraction; /**< images over the labelled ones there are, where a list was given */
+    int64_t images;        /**< with labels, that were trained on */
+    int64_t batch, steps;
+    int epochs;
+    double loss;        /**< of the last step */
+    double top1, top5;  /**< per cent of the test split, after the last epoch */
+    char protocol[512]; /**< one line with everything needed to quote the number */
+} bw_finetune_result;
+
+/** What the authors of Barlow Twins use for 1 % of the labels: 20 epochs, rates 0.002 and 0.5. */
+BW_API bw_finetune_options bw_finetune_options_default(void);
+
+/** Semi-supervised evaluation: a copy of `network` with a linear classifier behind its last block is trained
+ *  end to end on a part of the labels, two random crops (with flips) of every image a step, cross-entropy,
+ *  SGD with momentum 0.9, rates that fall to 0 by half a cosine; then scored on the test split by the
+ * evaluation transform. Neither `network` nor its files change. Same arguments, same threads, same result.
+ *  @return BW_OK; BW_EDATA (no labels, different classes in the two splits, a list that does not fit,
+ * unreadable images); BW_EINVAL (a number out of range, the head of a network without heads); BW_EIO (the
+ * list cannot be written); BW_EINTERRUPTED; BW_ENONFINITE; BW_ENOMEM; BW_EKERNEL */
+BW_API BW_MUST_CHECK
+bw_status bw_finetune(bw_finetune_result *out, const bw_network *network, const bw_dataset *train,
+                      const bw_dataset *test, const bw_finetune_options *options, bw_progress_fn progress,
+                      void *user);
 
 #ifdef __cplusplus
 }

@@ -51,6 +51,14 @@ typedef enum cli_key {
     CLI_NODES,
     CLI_PRICE,
     CLI_GFLOPS,
+    CLI_FINETUNE_EPOCHS,
+    CLI_LABEL_FRACTION,
+    CLI_LABEL_LIST,
+    CLI_WRITE_LIST,
+    CLI_BATCH,
+    CLI_LR_TRUNK,
+    CLI_LR_CLASSIFIER,
+    CLI_WEIGHT_DECAY,
     CLI_SOME_BLOCKS,
     CLI_CORRUPTED,
     CLI_CORRUPTIONS,
@@ -78,6 +86,10 @@ typedef struct cli_options {
     const char *data, *train, *test, *format, *out, *labels;
     const char *recipe, *config, *init;
     const char *corrupted, *corruptions, *baseline;
+    const char *label_list, *write_list;
+    double label_fraction, lr_trunk, lr_classifier; /* 0: not given */
+    double weight_decay;
+    int64_t batch; /* 0: not given */
     int n_set;
     const char **set; /* [n_set] assignments "key=value", in their order */
     int block;        /* from 0; -1: all, or the verb's default */
@@ -109,7 +121,8 @@ typedef struct cli_verb {
 } cli_verb;
 
 extern const cli_verb cli_pretrain, cli_probe, cli_knn, cli_embed, cli_export, cli_inspect, cli_list,
-    cli_data_check, cli_bench_step, cli_bench_loader, cli_bench_matmul, cli_plan, cli_robustness;
+    cli_data_check, cli_bench_step, cli_bench_loader, cli_bench_matmul, cli_plan, cli_robustness,
+    cli_finetune;
 
 /* The verb that is running, as messages name it. */
 void cli_set_verb(const char *name);

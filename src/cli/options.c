@@ -37,6 +37,19 @@ static const option_text TABLE[] = {
     { CLI_INIT, "init", "FILE", "Start from these weights, a .safetensors file (default: random weights)" },
     { CLI_BLOCK, "block", "all|K", "Which block, counted from 1 (default: all)" },
     { CLI_ONE_BLOCK, "block", "K", "Which block, counted from 1 (default: the last)" },
+    { CLI_FINETUNE_EPOCHS, "epochs", "N", "Passes over the labelled images (default: 20)" },
+    { CLI_LABEL_FRACTION, "label-fraction", "F",
+      "Share of each class's training images whose labels are used, 0.01, 0.1 or 1, say; drawn by the seed, "
+      "the "
+      "smaller inside the larger (required, but for --label-list; no default: it is part of the result)" },
+    { CLI_LABEL_LIST, "label-list", "FILE",
+      "Text file that names the labelled images instead, one a line (default: --label-fraction draws them)" },
+    { CLI_WRITE_LIST, "write-list", "FILE", "Write the names of the images used (default: not written)" },
+    { CLI_BATCH, "batch", "N",
+      "Images a step (default: 256, or less where that would be fewer than 16 steps an epoch)" },
+    { CLI_LR_TRUNK, "lr-trunk", "LR", "Learning rate of trunk and head (default: 0.002)" },
+    { CLI_LR_CLASSIFIER, "lr-classifier", "LR", "Learning rate of the classifier (default: 0.5)" },
+    { CLI_WEIGHT_DECAY, "weight-decay", "W", "Weight decay of every parameter (default: 0)" },
     { CLI_SOME_BLOCKS, "block", "all|K", "Which block, counted from 1 (default: the last)" },
     { CLI_CORRUPTED, "corrupted", "DIR",
       "Corrupted images in the layout of ImageNet-C or CIFAR-10-C (default: made from the test images)" },
@@ -185,11 +198,29 @@ static bool parse_value(cli_options *o, cli_key key, const char *text)
         o->split = parse_choice("split", text, "train|test") == 0 ? BW_SPLIT_TRAIN : BW_SPLIT_TEST;
         return true;
     case CLI_EPOCHS:
+    case CLI_FINETUNE_EPOCHS:
         o->epochs = (int)parse_integer("epochs", text, 1, MANY);
         return true;
     case CLI_IMAGES:
     case CLI_PLAN_IMAGES:
         o->images = parse_integer("images", text, 1, INT64_MAX);
+        return true;
+    case CLI_BATCH:
+        o->batch = parse_integer("batch", text, 2, MANY);
+        return true;
+    case CLI_LABEL_FRACTION:
+        o->label_fraction = parse_positive("label-fraction", text);
+        if (o->label_fraction > 1.0)
+            cli_usage_error("--label-fraction %s: a share, at most 1 (1 %% is 0.01)", text);
+        return true;
+    case CLI_LR_TRUNK:
+        o->lr_trunk = parse_positive("lr-trunk", text);
+        return true;
+    case CLI_LR_CLASSIFIER:
+        o->lr_classifier = parse_positive("lr-classifier", text);
+        return true;
+    case CLI_WEIGHT_DECAY:
+        o->weight_decay = parse_positive("weight-decay", text);
         return true;
     case CLI_TEST_IMAGES:
         o->test_images = parse_integer("test-images", text, 1, INT64_MAX);
@@ -262,6 +293,10 @@ static const char **text_field(cli_options *o, cli_key key)
         return &o->corruptions;
     case CLI_BASELINE:
         return &o->baseline;
+    case CLI_LABEL_LIST:
+        return &o->label_list;
+    case CLI_WRITE_LIST:
+        return &o->write_list;
     default:
         return NULL;
     }

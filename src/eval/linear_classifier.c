@@ -1,6 +1,7 @@
 #include "eval/linear_classifier.h"
 #include "base/linalg.h"
 #include "base/memory.h"
+#include "base/place.h"
 #include "base/rng.h"
 #include <float.h>
 #include <math.h>
@@ -246,16 +247,6 @@ out:
     return st;
 }
 
-/* Place of class `label` by logits, from 0. Written so that a NaN anywhere counts as before it. */
-static int place_of(const float *z, int classes, int label)
-{
-    if (!isfinite(z[label])) return classes;
-    int place = 0;
-    for (int j = 0; j < classes; j++)
-        place += j < label ? !(z[j] < z[label]) : j > label && !(z[j] <= z[label]);
-    return place;
-}
-
 /* hits[2 * k] counts first places for learning rate k, hits[2 * k + 1] places among the first five. */
 static void count_hits(int64_t *hits, bw_linear *l, const bw_selection *s, int64_t base, int64_t first,
                        int64_t end)
@@ -265,7 +256,7 @@ static void count_hits(int64_t *hits, bw_linear *l, const bw_selection *s, int64
     for (int64_t i = first; i < end; i++)
         for (int k = 0; k < c->n_lr; k++) {
             const float *z = l->p + i * l->outputs + (int64_t)k * c->classes;
-            int place = place_of(z, c->classes, s->label[source_row(s, base + i)]);
+            int place = bw__place_of(z, c->classes, s->label[source_row(s, base + i)]);
             hits[2 * k] += place == 0;
             hits[2 * k + 1] += place < 5 && place < c->classes;
         }

@@ -142,8 +142,8 @@ static bw_status update(bw_trainer *t, bw_step *out, int k, const float *grads)
         return diverged(bw_fail(BW_ENONFINITE, "the gradient is not finite"), t, k);
     if (t->on_grads) t->on_grads(t->user, k, grads);
     if (!t->no_update)
-        bw__optimizer_update(params, grads, bw__learn_rate(t, k), t->steps_done - t->phase->begin + 1,
-                             &b->optimizer, t->exec.threads);
+        bw__optimizer_update_parts(params, grads, bw__learn_rate(t, k), t->part_rate,
+                                   t->steps_done - t->phase->begin + 1, &b->optimizer, t->exec.threads);
     bw__profile_end(&t->exec, begin, "optimizer", "update", 0);
     return BW_OK;
 }

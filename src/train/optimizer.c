@@ -1,4 +1,5 @@
 #include "train/optimizer.h"
+#include "base/memory.h"
 #include "nn/loops.h"
 #include <math.h>
 
@@ -72,7 +73,14 @@ static void update_adamw(bw_params *params, const float *g, const bw_adamw_rule 
 void bw__optimizer_update(bw_params *params, const float *grads, double lr, int64_t step,
                           const bw_optimizer_config *config, int threads)
 {
+    bw__optimizer_update_parts(params, grads, lr, NULL, step, config, threads);
+}
+
+void bw__optimizer_update_parts(bw_params *params, const float *grads, double lr, const double *rate,
+                                int64_t step, const bw_optimizer_config *config, int threads)
+{
     if (config->name == BW_OPTIMIZER_ADAMW) {
+        BW_ASSERT(!rate);
         bw_adamw_rule r = adamw_rule(lr, step, config);
         update_adamw(params, grads, &r, threads);
         return;
@@ -82,7 +90,7 @@ void bw__optimizer_update(bw_params *params, const float *grads, double lr, int6
         if (!bw__param_is_trained(p)) continue;
         float *w = params->values + p->offset, *m = params->momenta + p->offset;
         const float *g = grads + p->offset;
-        bw_sgd_rule r = tensor_rule(p, w, g, lr, config, threads);
+        bw_sgd_rule r = tensor_rule(p, w, g, rate ? lr * rate[p->part] : lr, config, threads);
 #pragma omp parallel for schedule(static) num_threads(threads) if (p->count > 4 * PIECE)
         for (int64_t at = 0; at < p->count; at += PIECE)
             bw__loops()->sgd(w + at, m + at, g + at, &r, p->count - at < PIECE ? p->count - at : PIECE);

@@ -24,6 +24,10 @@
  * params->squares with adamw. */
 void bw__optimizer_update(bw_params *params, const float *grads, double lr, int64_t step,
                           const bw_optimizer_config *config, int threads);
+/* The same with a learning rate of its own for each part: lr * rate[part], by bw_part; rate NULL: all 1.
+ * Not for adamw. */
+void bw__optimizer_update_parts(bw_params *params, const float *grads, double lr, const double *rate,
+                                int64_t step, const bw_optimizer_config *config, int threads);
 /* Euclidean norm of v [n]. */
 double bw__norm(const float *v, int64_t n, int threads);
 #endif

@@ -38,6 +38,7 @@ struct bw_trainer {
         const bw_trainer *trainer; /* for the noise source */
         int index;
     } blocks[BW_MAX_BLOCKS];
+    const double *part_rate; /* factors on the learning rate by bw_part, borrowed; NULL: all 1 */
     int created; /* blocks that are ever run; only those that ever learn have head, projector and loss */
     /* Hooks of tests; all NULL or false in use. */
     bool all_forwards_first; /* the authors' order: nothing is released before the last block's forward */

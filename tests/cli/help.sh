@@ -8,6 +8,7 @@ declare -A options=(
   [pretrain]="data train out recipe config set resume init format quiet verbose"
   [probe]="data train test block concat feature protocol epochs images seed threads format json quiet"
   [knn]="data train test raw k temperature block feature images seed threads format json quiet"
+  [finetune]="data train test label-fraction label-list write-list feature epochs batch lr-trunk lr-classifier weight-decay test-images seed threads format json quiet"
   [robustness]="data train test block feature corrupted corruptions baseline epochs images test-images seed threads format json quiet"
   [embed]="data out labels block feature split threads format quiet"
   [export]="format out"
