@@ -34,7 +34,8 @@ BW_API void bw_network_free(bw_network *network);
 
 /** Overwrites the trunk of `network`, and every head and projector whose tensors the file's folder has by
  *  name and shape (they need not have been trained with the same order or cuts; the rest keep their values),
- *  with weights from a file such as torchvision's; `fc.*` is ignored. Everything else is named.
+ *  with weights from a file such as torchvision's; `fc.*` is ignored. Everything else is named. With
+ *  train.init_blocks in its config only these blocks take weights. The log says what was taken.
  *  @return as bw_network_load(); the network is unchanged after a failure */
 BW_API BW_MUST_CHECK
 bw_status bw_network_init_from(bw_network *network, const char *path);

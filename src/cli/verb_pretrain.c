@@ -3,6 +3,7 @@
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/settings.h"
+#include "formats/architecture.h"
 #include "cli/verdict_table.h"
 #include <math.h>
 #include <unistd.h>
@@ -17,13 +18,23 @@ typedef struct pretrain_state {
     double samples_per_s; /* smoothed: single steps vary too much to read */
 } pretrain_state;
 
+/* Those that differ from the run's. */
+static void say_rates_of_blocks(const bw_config *c)
+{
+    for (int k = 0; k < bw__config_blocks(c); k++) {
+        double lr = bw_config_block(c, k).optimizer.lr, batch = (double)c->train.batch;
+        if (lr < c->optimizer.lr || lr > c->optimizer.lr)
+            cli_note("block %d: lr %g x %g/256 = %g", k + 1, lr, batch, lr * batch / 256.0);
+    }
+}
+
 /* One line with all that decides how the run will go. */
 static void on_start(void *user, int64_t total_steps, int64_t first_step, int64_t images)
 {
     pretrain_state *s = user;
     const bw_config *c = s->config;
     bw_dataset *dataset = NULL;
-    char origin_text[256], found[128] = "", start[64] = "", standard[64];
+    char origin_text[256], default_text[128], found[128] = "", start[64] = "";
     s->total_steps = total_steps;
 
     if (bw_dataset_open(&dataset, s->data, BW_SPLIT_TRAIN, s->options->format) == BW_OK) {
@@ -36,15 +47,16 @@ static void on_start(void *user, int64_t total_steps, int64_t first_step, int64_
     }
     const char *origin =
         cli_settings_origin(origin_text, sizeof origin_text, s->options, s->base, "optimizer.lr");
-    (void)snprintf(standard, sizeof standard, "default of %.16s for this batch",
-                   cli_setting(c, "optimizer.name"));
+    (void)snprintf(default_text, sizeof default_text, "default of %.16s at batch %lld; optimizer.lr sets it",
+                   cli_setting(c, "optimizer.name"), (long long)c->train.batch);
     if (first_step > 0) (void)snprintf(start, sizeof start, "; from step %lld", (long long)first_step);
     cli_note("data: %s%lld images; network: %s width %lld, stem %s, %s, %lld px; "
-             "lr %g x %lld/256 (%s); %lld steps%s",
+             "lr %g x %lld/256 = %g (%s); %lld steps%s",
              found, (long long)images, cli_setting(c, "model.arch"), (long long)c->model.width,
              cli_setting(c, "model.stem"), cli_setting(c, "train.order"), (long long)c->data.image_size,
-             c->optimizer.lr, (long long)c->train.batch, origin ? origin : standard, (long long)total_steps,
-             start);
+             c->optimizer.lr, (long long)c->train.batch, c->optimizer.lr * (double)c->train.batch / 256.0,
+             origin ? origin : default_text, (long long)total_steps, start);
+    say_rates_of_blocks(c);
 }
 
 /* Every block's, or from the least to the largest where they would not fit into a line. */

@@ -487,6 +487,41 @@ out:
     return st;
 }
 
+static bool takes_weights(const bw_config *config, int block)
+{
+    const bw_int_list *list = &config->train.init_blocks;
+    for (int i = 0; i < list->n; i++)
+        if (list->at[i] == block + 1) return true;
+    return list->n < 0;
+}
+
+/* Leaves in the list what belongs to blocks of train.init_blocks. */
+static void keep_chosen(entry_list *list, const bw_config *config)
+{
+    int64_t kept = 0;
+    for (int64_t i = 0; i < list->n; i++)
+        if (takes_weights(config, list->items[i].block)) list->items[kept++] = list->items[i];
+    list->n = kept;
+}
+
+/* With train.init_blocks: one line for each block. */
+static void say_chosen(const bw_network *network, const entry_list *heads, const char *path)
+{
+    for (int k = 0; k < network->blocks; k++) {
+        bool head = false, projector = false;
+        for (int64_t i = 0; i < heads->n; i++) {
+            if (heads->items[i].block != k) continue;
+            head = head || heads->items[i].part == BW_PART_HEAD;
+            projector = projector || heads->items[i].part == BW_PART_PROJECTOR;
+        }
+        if (takes_weights(&network->config, k))
+            bw_log(BW_LOG_INFO, "block %d: trunk%s%s of %s", k + 1, head ? ", head" : "",
+                   projector ? ", projector" : "", path);
+        else
+            bw_log(BW_LOG_INFO, "block %d: begins afresh (train.init_blocks)", k + 1);
+    }
+}
+
 bw_status bw_network_init_from(bw_network *network, const char *path)
 {
     bw_status st = BW_OK;
@@ -500,10 +535,14 @@ bw_status bw_network_init_from(bw_network *network, const char *path)
     if (f.heads && network->has_heads) {
         BW_TRY(list_entries(&heads, network, true));
         taken = keep_matching(&all, &heads, f.heads);
+        keep_chosen(&heads, &network->config);
         BW_TRY(copy_file(network, &heads, f.heads));
     }
+    keep_chosen(&trunk, &network->config);
     BW_TRY(copy_file(network, &trunk, f.trunk)); /* last: the counters are the trunk's */
-    if (taken == all || taken == 0)
+    if (network->config.train.init_blocks.n > 0)
+        say_chosen(network, &heads, path);
+    else if (taken == all || taken == 0)
         bw_log(BW_LOG_INFO, "%s: %s", f.trunk_path,
                taken ? "trunk and heads taken over" : "trunk taken over, heads start anew");
     else

@@ -318,6 +318,10 @@ bw_status bw_pretrain(const bw_pretrain_options *options)
     BW_TRY(bw_compute_settle(&r.config));
     BW_TRY(bw__run_look(&state, options->out, &r.config, options->resume));
     if (state == BW_RUN_COMPLETE) goto out;
+    if (state == BW_RUN_NEW && !options->init && r.config.train.init_blocks.n > 0)
+        BW_TRY(bw_fail(BW_EINVAL,
+                       "train.init_blocks: there are no weights to take; give them with --init, or "
+                       "leave the list out"));
     BW_TRY(open_data(&r));
     BW_TRY(bw__labels_settle(&r.config, r.dataset, options->data));
     bw__environment_say(&r.config);

@@ -14,10 +14,10 @@ logged() {
 }
 
 # Defaults that follow from others.
-expect 0 "lr 0.7 x 16/256 \(default of lars for this batch\)" "${pretrain[@]}" --out "$work/small"
+expect 0 "lr 0.7 x 16/256 = 0.04375 \(default of lars at batch 16; " "${pretrain[@]}" --out "$work/small"
 logged '^defaults: loss.scale 0.024, head.dim 64$'
-expect 0 "lr 0.05 x 16/256 \(default of sgd for this batch\)" "${pretrain[@]}" --out "$work/sgd" --set optimizer.name=sgd
-expect 0 "lr 0.7 x 16/256 \(default of lars for this batch\)" "${pretrain[@]}" --recipe imagenet-small-batch \
+expect 0 "lr 0.05 x 16/256 = 0.003125 \(default of sgd at batch 16; optimizer.lr sets it\)" "${pretrain[@]}" --out "$work/sgd" --set optimizer.name=sgd
+expect 0 "lr 0.7 x 16/256 = 0.04375 \(default of lars at batch 16; " "${pretrain[@]}" --recipe imagenet-small-batch \
   --out "$work/auto"
 expect 0 "^defaults: .*head.pool gsp \(end to end\), noise.kind none \(end to end\)" "${pretrain[@]}" --out "$work/e2e" \
   --set train.order=end-to-end

@@ -575,6 +575,34 @@ static void init_goes_between_blockwise_and_end_to_end(void **state)
     bw_network_free(blockwise);
 }
 
+static void init_of_chosen_blocks_leaves_the_others_as_they_were_drawn(void **state)
+{
+    (void)state;
+    bw_network *from = make("resnet18", "cifar"), *net = NULL, *drawn = NULL;
+    bw_config c = small_config("resnet18", "cifar");
+    CHECK_OK(bw_config_set(&c, "train.init_blocks=[1,3]"));
+    CHECK_OK(bw_config_resolve(&c));
+    for (int k = 0; k < 4; k++) {
+        for (int64_t i = 0; i < from->params[k].total; i++)
+            from->params[k].values[i] += 0.5f;
+        from->params[k].batches_tracked = 7;
+    }
+    save_both(from);
+    CHECK_OK(bw_network_create(&net, &c));
+    CHECK_OK(bw_network_create(&drawn, &c));
+    CHECK_OK(bw_network_init_from(net, folder));
+    for (int k = 0; k < 4; k++) {
+        const bw_network *want = k % 2 == 0 ? from : drawn;
+        assert_memory_equal(net->params[k].values, want->params[k].values,
+                            (size_t)net->params[k].total * sizeof(float));
+        assert_int_equal(net->params[k].batches_tracked, want->params[k].batches_tracked);
+    }
+    assert_non_null(strstr(info_text, "block 4: begins afresh"));
+    bw_network_free(net);
+    bw_network_free(drawn);
+    bw_network_free(from);
+}
+
 static void init_is_all_or_nothing(void **state)
 {
     (void)state;
@@ -628,6 +656,7 @@ int main(void)
         cmocka_unit_test_setup(init_takes_trunk_and_matching_heads, fresh_folder),
         cmocka_unit_test_setup(init_keeps_own_heads_where_the_file_has_none, fresh_folder),
         cmocka_unit_test_setup(init_goes_between_blockwise_and_end_to_end, fresh_folder),
+        cmocka_unit_test_setup(init_of_chosen_blocks_leaves_the_others_as_they_were_drawn, fresh_folder),
         cmocka_unit_test_setup(init_is_all_or_nothing, fresh_folder),
         cmocka_unit_test_setup(init_with_another_architecture_is_refused, fresh_folder),
     };

@@ -87,6 +87,13 @@ static void run_all(outputs *o, const bw_loops *l, bw_type type)
     copy_of(o, &w, f[1], sizeof f[1]);
     copy_of(o, &m, f[2], sizeof f[2]);
     l->sgd(w, m, f[0], &(bw_sgd_rule){ 0.5f, 1e-3f, 0.9f, 0.1f }, ALL);
+    void *v;
+    copy_of(o, &w, f[1], sizeof f[1]);
+    copy_of(o, &m, f[2], sizeof f[2]);
+    copy_of(o, &v, f[2], sizeof f[2]);
+    for (int i = 0; i < ALL; i++)
+        ((float *)v)[i] *= ((float *)v)[i];
+    l->adamw(w, m, v, f[0], &(bw_adamw_rule){ 0.99f, 0.9f, 0.1f, 0.98f, 0.02f, 0.1f, 1.5f, 1e-3f }, ALL);
     o->sums[6][0] = l->square_sum(f[0], NULL, 0.0f, ALL);
     o->sums[6][1] = l->square_sum(f[0], f[1], 0.3f, ALL);
 }

@@ -1,11 +1,12 @@
-/* Three steps of LARS and of SGD with momentum, gradients given, against float64: tensors with and without
+/* Three steps of LARS, with and without clipping, and of SGD with momentum, five of AdamW, gradients given,
+ * against float64: tensors with and without
  * adaptation, one that is all zero, and one without gradient. */
 #include "parity.h"
 #include "train/optimizer.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { STEPS = 3, TENSORS = 5, ROOM = 128 };
+enum { STEPS = 3, ADAMW_STEPS = 5, TENSORS = 5, ROOM = 128 };
 
 static const struct {
     const char *name;
@@ -45,25 +46,21 @@ static void fill_gradients(float *grads, const bw_params *params, int step)
     }
 }
 
-static void check_optimizer(bw_optimizer_name name, const char *prefix)
+static void check_optimizer(const bw_optimizer_config *config, double lr, int steps, const char *prefix)
 {
     bw_param items[TENSORS];
-    float values[ROOM] = { 0 }, momenta[ROOM] = { 0 }, grads[ROOM];
-    double setting[4], got[ROOM];
+    float values[ROOM] = { 0 }, momenta[ROOM] = { 0 }, squares[ROOM] = { 0 }, grads[ROOM];
+    double got[ROOM];
     parity_worst worst = { .what = prefix };
     bw_params params;
     bw_st_file *file = parity_open("optimizer");
     char key[64];
 
     list_tensors(&params, items, values, momenta);
-    (void)snprintf(key, sizeof key, "%s.setting", prefix);
-    parity_whole(setting, 4, file, key);
-    const bw_optimizer_config config = {
-        .name = name, .momentum = setting[1], .weight_decay = setting[2], .eta = setting[3]
-    };
-    for (int step = 1; step <= STEPS; step++) {
+    params.squares = squares;
+    for (int step = 1; step <= steps; step++) {
         fill_gradients(grads, &params, step);
-        bw__optimizer_update(&params, grads, setting[0], step, &config, 2);
+        bw__optimizer_update(&params, grads, lr, step, config, 2);
         for (int i = 0; i < TENSORS; i++) {
             for (int64_t j = 0; j < items[i].count; j++)
                 got[j] = (double)values[items[i].offset + j];
@@ -71,21 +68,76 @@ static void check_optimizer(bw_optimizer_name name, const char *prefix)
             parity_compare_whole(&worst, file, key, got, items[i].count);
         }
     }
-    assert_int_equal(worst.compared, STEPS * TENSORS);
+    assert_int_equal(worst.compared, steps * TENSORS);
     parity_report(&worst, 1e-6);
     bw__st_close(file);
+}
+
+static void read_setting(double *setting, int n, const char *key)
+{
+    bw_st_file *file = parity_open("optimizer");
+    parity_whole(setting, n, file, key);
+    bw__st_close(file);
+}
+
+static void check_momentum_rule(bw_optimizer_name name, bool clip, const char *prefix)
+{
+    double s[4];
+    char key[64];
+    (void)snprintf(key, sizeof key, "%s.setting", prefix);
+    read_setting(s, 4, key);
+    const bw_optimizer_config config = {
+        .name = name, .momentum = s[1], .weight_decay = s[2], .eta = s[3], .clip_lr = clip
+    };
+    check_optimizer(&config, s[0], STEPS, prefix);
 }
 
 static void lars_leaves_1d_tensors_without_decay_and_adaptation(void **state)
 {
     (void)state;
-    check_optimizer(BW_OPTIMIZER_LARS, "lars");
+    check_momentum_rule(BW_OPTIMIZER_LARS, false, "lars");
 }
 
 static void sgd_with_momentum_is_pytorchs(void **state)
 {
     (void)state;
-    check_optimizer(BW_OPTIMIZER_SGD, "sgd");
+    check_momentum_rule(BW_OPTIMIZER_SGD, false, "sgd");
+}
+
+/* `conv` and `linear` are clipped, `zero` is not once it has moved. */
+static void clipping_leaves_no_tensor_a_rate_above_the_learning_rate(void **state)
+{
+    (void)state;
+    check_momentum_rule(BW_OPTIMIZER_LARS, true, "clip");
+}
+
+/* The warm-up begins with 0: a factor is then 1, and nothing moves. */
+static void clipping_at_rate_0_is_finite(void **state)
+{
+    (void)state;
+    bw_param items[TENSORS];
+    float values[ROOM] = { 0 }, before[ROOM], momenta[ROOM] = { 0 }, grads[ROOM];
+    bw_params params;
+    const bw_optimizer_config config = {
+        .name = BW_OPTIMIZER_LARS, .momentum = 0.9, .eta = 0.02, .clip_lr = true
+    };
+    list_tensors(&params, items, values, momenta);
+    memcpy(before, values, sizeof before);
+    fill_gradients(grads, &params, 1);
+    bw__optimizer_update(&params, grads, 0.0, 1, &config, 1);
+    assert_memory_equal(values, before, sizeof before);
+    assert_memory_equal(momenta, grads, (size_t)params.trained * sizeof(float));
+}
+
+static void adamw_is_pytorchs(void **state)
+{
+    (void)state;
+    double s[5];
+    read_setting(s, 5, "adamw.setting");
+    const bw_optimizer_config config = {
+        .name = BW_OPTIMIZER_ADAMW, .momentum = s[1], .weight_decay = s[2], .beta2 = s[3], .eps = s[4]
+    };
+    check_optimizer(&config, s[0], ADAMW_STEPS, "adamw");
 }
 
 int main(void)
@@ -93,6 +145,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lars_leaves_1d_tensors_without_decay_and_adaptation),
         cmocka_unit_test(sgd_with_momentum_is_pytorchs),
+        cmocka_unit_test(clipping_leaves_no_tensor_a_rate_above_the_learning_rate),
+        cmocka_unit_test(clipping_at_rate_0_is_finite),
+        cmocka_unit_test(adamw_is_pytorchs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -419,6 +419,29 @@ static void a_sequential_run_goes_on_from_any_phase(void **state)
     }
 }
 
+static void chosen_blocks_begin_with_given_weights(void **state)
+{
+    (void)state;
+    session s = { 0 };
+    size_t bytes = 0;
+    run_whole("first");
+    set("train.init_blocks=[1]");
+    set("train.blocks=[2,3,4]");
+    assert_int_equal(pretrain(&s, "run", false), BW_EINVAL);
+    assert_non_null(strstr(bw_last_error(), "train.init_blocks: there are no weights to take"));
+    assert_false(is_there("run", ""));
+    CHECK_OK(pretrain_from(&s, "run", false, in_root("first", "")));
+    /* Block 1, frozen, is as the first run left it. */
+    bw_network *a = NULL, *b = NULL;
+    CHECK_OK(bw_network_load(&a, in_root("first", "")));
+    CHECK_OK(bw_network_load(&b, in_root("run", "")));
+    bytes = (size_t)a->params[0].total * sizeof(float);
+    assert_memory_equal(a->params[0].values, b->params[0].values, bytes);
+    assert_memory_not_equal(a->params[1].values, b->params[1].values, bytes);
+    bw_network_free(a);
+    bw_network_free(b);
+}
+
 static void figures_of_frozen_blocks_are_null(void **state)
 {
     (void)state;
@@ -768,6 +791,7 @@ int main(void)
         cmocka_unit_test_setup(steps_0_writes_the_initial_weights, fresh),
         cmocka_unit_test_setup(a_sequential_run_goes_on_from_any_phase, fresh),
         cmocka_unit_test_setup(figures_of_frozen_blocks_are_null, fresh),
+        cmocka_unit_test_setup(chosen_blocks_begin_with_given_weights, fresh),
         cmocka_unit_test_setup(the_same_run_gives_the_same_bytes_with_any_loader_threads, fresh),
         cmocka_unit_test_setup(stopped_and_resumed_equals_straight, fresh),
         cmocka_unit_test_setup(stopped_and_resumed_in_bf16_equals_straight, fresh),
