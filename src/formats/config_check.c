@@ -193,11 +193,16 @@ static bw_status check_block(const bw_config *c, int k)
     char own[BW_KEY_NAME], loss[BW_KEY_TEXT];
     bw_block_config b = bw_config_block(c, k);
     int index = bw__key_find("projector.widths");
+    const char *projector = bw__key_of_block(own, index, bw__key_is_set(c, index, k) ? k : BW_OF_RUN).name;
     if (b.loss.name != BW_LOSS_CROSS_ENTROPY && b.projector.n == 0)
         return bw_fail(BW_EINVAL,
                        "%s: an empty list, but the %s loss needs a projector; give at least one width",
-                       bw__key_of_block(own, index, bw__key_is_set(c, index, k) ? k : BW_OF_RUN).name,
-                       word_text(loss, "loss.name", (int)b.loss.name));
+                       projector, word_text(loss, "loss.name", (int)b.loss.name));
+    if (b.loss.name == BW_LOSS_SIMCLR && b.projector.widths[b.projector.n - 1] < 2)
+        return bw_fail(BW_EINVAL,
+                       "%s: the last width is 1, and the cosines that simclr compares would all be 1 or -1; "
+                       "make it 2 or more",
+                       projector);
     if (b.loss.name == BW_LOSS_VICREG && b.loss.invariance + b.loss.variance + b.loss.covariance <= 0.0)
         return bw_fail(BW_EINVAL,
                        "loss: block %d has vicreg with all of its weights 0 and would learn nothing; set "

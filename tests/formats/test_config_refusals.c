@@ -63,6 +63,8 @@ static void combinations_that_make_no_sense_are_refused_with_reason_and_remedy(v
           "blocks[2].projector.widths: an empty list, but the barlow-twins" },
         { { "loss.name=vicreg", "loss={invariance: 0, variance: 0, covariance: 0}" },
           "vicreg with all of its weights 0" },
+        { { "loss.name=simclr", "blocks[2].projector.widths=[16, 1]" },
+          "blocks[2].projector.widths: the last width is 1" },
         { { "model.cuts=[16]" }, "model.cuts" },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
