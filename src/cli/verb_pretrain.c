@@ -62,7 +62,7 @@ static void on_start(void *user, int64_t total_steps, int64_t first_step, int64_
 /* Every block's, or from the least to the largest where they would not fit into a line. */
 static void add_losses(char *text, size_t size, const bw_step *step)
 {
-    double least = INFINITY, largest = -INFINITY;
+    double least = 0.0, largest = 0.0;
     int n = 0, trained = 0, last = 0;
     for (int k = 0; k < step->blocks; k++) {
         double loss = step->loss[k];
@@ -70,10 +70,10 @@ static void add_losses(char *text, size_t size, const bw_step *step)
             n += isnan(loss) ? snprintf(text + n, size - (size_t)n, " -")
                              : snprintf(text + n, size - (size_t)n, " %.4g", loss);
         if (isnan(loss)) continue;
+        if (trained == 0 || loss < least) least = loss;
+        if (trained == 0 || loss > largest) largest = loss;
         trained++;
         last = k + 1;
-        if (loss < least) least = loss;
-        if (loss > largest) largest = loss;
     }
     if (step->blocks <= SHOWN_LOSSES || trained == 0) return;
     if (trained == 1)

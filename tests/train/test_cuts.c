@@ -117,8 +117,8 @@ static void every_cut_and_head_learns_and_is_planned_to_the_byte(void **state)
                                      "head.stride=8",
                                      "train.order=end-to-end model.cuts=units",
                                      "train.order=end-to-end head.pool=cbe head.filter=3",
-                                     "blocks[1].head.stride=4 blocks[1].head.dim=128 blocks[2].head.pool=lsp "
-                                     "blocks[3].head.pool=gsp" };
+                                     "blocks[1].head.stride=4 blocks[1].head.dim=128 blocks[2].head.pool=lsp",
+                                     "blocks[3].head.pool=gsp noise.kind=all" };
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         bw_config c = config_with(settings[i]);
         training t = make_training(&c);
