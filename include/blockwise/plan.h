@@ -23,11 +23,12 @@ typedef struct bw_plan {
     int64_t flops;          /**< of a step; of the average step of the run where they differ, sequential */
     int64_t repeated_flops; /**< done again: in the backward pass with train.recompute, and the forward pass
                                of every part with train.split; not in flops */
-    int64_t weight_bytes;  /**< values and running statistics of all blocks; momenta, and squares of adamw, of
-                              those that learn; one gradient buffer, as large as the largest of these; and with
-                              train.split sums of gradients of all that learn at once */
+    int64_t
+        weight_bytes;      /**< values and running statistics of all blocks; momenta, and squares of adamw, of
+                              those that learn; the online probe's; one gradient buffer, as large as the largest of
+                              these; and with      train.split sums of gradients of all that learn at once */
     int64_t arena_bytes;   /**< activations, their gradients and scratch: the largest block_bytes */
-    int64_t input_bytes;   /**< the batch and the loader's queue */
+    int64_t input_bytes;   /**< the batch and the loader's queue; what scoring the online probe takes */
     int64_t process_bytes; /**< this process with its libraries and the kernels they generate */
     int64_t peak_bytes;    /**< the sum: resident memory of a pretraining run at its highest. The data
                                 set's own pixels come on top where they are kept in memory (IDX, CIFAR) */
@@ -36,8 +37,8 @@ typedef struct bw_plan {
 /** Counts what a resolved config needs. Neither weights nor activations are allocated: a step is done over
  *  memory that is not there, by the trainer's own code, so that plan and run cannot disagree.
  *  process_bytes is measured in this process.
- *  @return BW_OK; BW_EINVAL (config not resolved, or cross-entropy without loss.classes), BW_EKERNEL,
- *          BW_ENOMEM */
+ *  @return BW_OK; BW_EINVAL (config not resolved, or cross-entropy or probe.every without loss.classes),
+ * BW_EKERNEL, BW_ENOMEM */
 BW_API BW_MUST_CHECK
 bw_status bw_plan_make(bw_plan *out, const bw_config *config);
 

@@ -28,7 +28,11 @@ typedef struct bw_step {
     double effective_rank[BW_MAX_BLOCKS]; /**< RankMe of z */
     double effective_rank_max[BW_MAX_BLOCKS]; /**< the most it can be: the smaller of images and D */
     double dead_channels[BW_MAX_BLOCKS];      /**< share of the output's channels that are 0 in both views */
-    double samples_per_s;                     /**< a sample is one image, both its views */
+    /** Online probe (probe.every), per cent: of this step's labelled images in both views; and of test
+     *  images in evaluation mode after this step, every probe.every epochs and at the end. */
+    bool has_probe, has_probe_test;
+    double probe_top1_train[BW_MAX_BLOCKS], probe_top1[BW_MAX_BLOCKS];
+    double samples_per_s; /**< a sample is one image, both its views */
     double peak_rss_mb;
 } bw_step;
 
@@ -45,7 +49,8 @@ bw_status bw_trainer_create(bw_trainer **out, bw_network *network, int64_t steps
 BW_API void bw_trainer_free(bw_trainer *trainer);
 
 /** One optimiser step of every block that learns now (train.order, train.blocks) on views [2, batch, S, S,
- * 3], f32, normalised (NHWC). labels [batch]: classes from 0, or -1; may be NULL where no loss needs them.
+ * 3], f32, normalised (NHWC). labels [batch]: classes from 0, or -1; may be NULL where no loss needs them and
+ * there is no online probe.
  *  @return BW_OK; BW_ENONFINITE naming block and step, with every block before it already updated;
  *          BW_EDATA (a label is not in [0, loss.classes)), BW_EINVAL (no labels, and a loss needs them);
  *          BW_EKERNEL */
@@ -128,6 +133,7 @@ typedef struct bw_block_verdict {
     double loss[2];                       /**< means over the first and the last few steps */
     double term[BW_MAX_TERMS], grad_norm; /**< of the last step */
     double embedding_std[2], effective_rank[2], effective_rank_max, dead_channels[2];
+    double probe_top1; /**< the newest on test images */
 } bw_block_verdict;
 
 typedef struct bw_verdict {

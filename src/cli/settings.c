@@ -59,7 +59,7 @@ const char *cli_setting(const bw_config *config, const char *key)
 
 void cli_settings_assume_classes(bw_config *config)
 {
-    bool open = false;
+    bool open = config->probe.every > 0 && config->loss.classes == 0;
     for (int k = 0; k < bw__config_blocks(config); k++) {
         bw_loss_config loss = bw_config_block(config, k).loss;
         open = open || (loss.name == BW_LOSS_CROSS_ENTROPY && loss.classes == 0);

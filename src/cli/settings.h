@@ -15,8 +15,8 @@ const char *cli_settings_origin(char *text, size_t size, const cli_options *opti
 /* The value of `key` as a file of settings has it; borrowed, until the ninth call after this one. */
 const char *cli_setting(const bw_config *config, const char *key);
 
-/* For verbs that have no data: where a loss needs loss.classes and a resolved config leaves it open, takes
- * 1000 and says so in the log. */
+/* For verbs that have no data: where a loss or the online probe needs loss.classes and a resolved config
+ * leaves it open, takes 1000 and says so in the log. */
 void cli_settings_assume_classes(bw_config *config);
 
 const char *cli_feature_name(bw_feature feature);

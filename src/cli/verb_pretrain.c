@@ -6,6 +6,7 @@
 #include "formats/architecture.h"
 #include "cli/verdict_table.h"
 #include <math.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { SHOWN_LOSSES = 8 };
@@ -15,7 +16,9 @@ typedef struct pretrain_state {
     const char *data, *base;
     const bw_config *config; /* resolved */
     int64_t total_steps;
-    double samples_per_s; /* smoothed: single steps vary too much to read */
+    double samples_per_s;        /* smoothed: single steps vary too much to read */
+    double probe[BW_MAX_BLOCKS]; /* per cent: of batches, until test images have been scored */
+    bool scored;
 } pretrain_state;
 
 /* Those that differ from the run's. */
@@ -82,6 +85,26 @@ static void add_losses(char *text, size_t size, const bw_step *step)
         (void)snprintf(text, size, " of %d blocks %.4g to %.4g", trained, least, largest);
 }
 
+/* Of a block that was never trained it stays 0. */
+static void note_probe(pretrain_state *s, const bw_step *step)
+{
+    const double *from = step->has_probe_test ? step->probe_top1 : step->probe_top1_train;
+    if (s->scored && !step->has_probe_test) return;
+    s->scored = step->has_probe_test;
+    for (int k = 0; k < step->blocks; k++)
+        if (!isnan(from[k])) s->probe[k] = from[k];
+}
+
+/* Of test images once they have been scored, until then of batches. */
+static void add_probe(pretrain_state *s, char *text, size_t size, const bw_step *step)
+{
+    note_probe(s, step);
+    for (int k = 0; k < step->blocks && step->blocks <= SHOWN_LOSSES; k++) {
+        size_t used = strlen(text);
+        (void)snprintf(text + used, size - used, "%s %.0f", k ? "" : ", probe %", s->probe[k]);
+    }
+}
+
 static void on_step(void *user, const bw_step *step)
 {
     pretrain_state *s = user;
@@ -92,6 +115,7 @@ static void on_step(void *user, const bw_step *step)
                      (long long)step->step, (long long)s->total_steps, (long long)step->epoch,
                      s->samples_per_s, step->peak_rss_mb);
     add_losses(detail + n, sizeof detail - (size_t)n, step);
+    if (step->has_probe) add_probe(s, detail, sizeof detail, step);
     cli_progress_show("pretrain", (double)step->step / (double)(s->total_steps > 0 ? s->total_steps : 1),
                       detail);
 }

@@ -46,13 +46,23 @@ static void add_pair(char *text, size_t size, const double pair[2], double facto
     add(text, size, "  %*s", PAIR_WIDTH, both);
 }
 
+static bool has_probe(const bw_verdict *v)
+{
+    bool has = false;
+    for (int k = 0; k < v->blocks; k++)
+        has = has || !isnan(v->block[k].probe_top1);
+    return has;
+}
+
 static void heading(char *text, size_t size, const bw_verdict *v)
 {
     add(text, size, "block  %*s", PAIR_WIDTH, "loss");
     for (int i = 0; i < v->terms; i++)
         add(text, size, "  %*s", TERM_WIDTH, v->term_name[i]);
-    add(text, size, "  %*s  %*s  %*s  %*s  verdict", PAIR_WIDTH, "embedding std", PAIR_WIDTH,
-        "effective rank", PAIR_WIDTH, "dead channels %", TERM_WIDTH, "grad norm");
+    add(text, size, "  %*s  %*s  %*s  %*s", PAIR_WIDTH, "embedding std", PAIR_WIDTH, "effective rank",
+        PAIR_WIDTH, "dead channels %", TERM_WIDTH, "grad norm");
+    if (has_probe(v)) add(text, size, "  %*s", TERM_WIDTH, "probe %");
+    add(text, size, "  verdict");
 }
 
 static void row(char *text, size_t size, const bw_verdict *v, int k)
@@ -66,6 +76,7 @@ static void row(char *text, size_t size, const bw_verdict *v, int k)
     add_pair(text, size, b->effective_rank, 1.0, 1);
     add_pair(text, size, b->dead_channels, 100.0, 0);
     add_number(text, size, b->grad_norm);
+    if (has_probe(v)) add_number(text, size, b->probe_top1);
     add(text, size, "  %s", bw_verdict_text(b->word));
 }
 
@@ -102,6 +113,7 @@ json_t *cli_verdict_json(const bw_verdict *v)
         (void)json_object_set_new(object, "effective_rank_max", bw__json_real(b->effective_rank_max));
         (void)json_object_set_new(object, "dead_channels", bw__json_reals(b->dead_channels, 2));
         (void)json_object_set_new(object, "grad_norm", bw__json_real(b->grad_norm));
+        if (has_probe(v)) (void)json_object_set_new(object, "probe_top1", bw__json_real(b->probe_top1));
         (void)json_array_append_new(array, object);
     }
     return array;

@@ -253,7 +253,7 @@ static const bw_key KEYS[] = {
       RANGE(2, 1 << 20),
       AUTO(0),
       .default_text = "auto",
-      .help = "cross-entropy: number of classes; auto: those of the data" },
+      .help = "cross-entropy and online probe: number of classes; auto: those of the data" },
 
     { .name = "noise.kind",
       AT(noise.kind),

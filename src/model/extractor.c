@@ -66,8 +66,8 @@ out:
     return st;
 }
 
-bw_status bw_extractor_create(bw_extractor **out, const bw_network *network, int64_t batch,
-                              int64_t image_size)
+/* With an arena that has only counted. */
+static bw_status create_dry(bw_extractor **out, const bw_network *network, int64_t batch, int64_t image_size)
 {
     bw_status st = BW_OK;
     bw_extractor *e = NULL;
@@ -89,11 +89,30 @@ bw_status bw_extractor_create(bw_extractor **out, const bw_network *network, int
         h = e->blocks[k].trunk.out_h;
         w = e->blocks[k].trunk.out_w;
     }
-    BW_TRY(extract(e, NULL, NULL, NULL, batch)); /* dry: sizes the arena */
-    BW_TRY(bw__arena_create(&e->exec.arena, e->exec.arena.peak));
+    BW_TRY(extract(e, NULL, NULL, NULL, batch));
     *out = e;
     e = NULL;
 out:
+    bw_extractor_free(e);
+    return st;
+}
+
+bw_status bw_extractor_create(bw_extractor **out, const bw_network *network, int64_t batch,
+                              int64_t image_size)
+{
+    bw_status st = create_dry(out, network, batch, image_size);
+    if (st == BW_OK) st = bw__arena_create(&(*out)->exec.arena, (*out)->exec.arena.peak);
+    if (st == BW_OK) return BW_OK;
+    bw_extractor_free(*out);
+    *out = NULL;
+    return st;
+}
+
+bw_status bw__extractor_bytes(int64_t *out, const bw_network *network, int64_t batch, int64_t image_size)
+{
+    bw_extractor *e = NULL;
+    bw_status st = create_dry(&e, network, batch, image_size);
+    *out = st == BW_OK ? (int64_t)e->exec.arena.peak : 0;
     bw_extractor_free(e);
     return st;
 }

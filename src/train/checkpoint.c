@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TENSORS_PER_BLOCK 4
+#define TENSORS_PER_BLOCK 6
 #define MAX_TENSORS       (TENSORS_PER_BLOCK * BW_MAX_BLOCKS)
 #define DIGEST_TEXT       17 /* 64 bits in hexadecimal, and the closing zero */
 
@@ -170,7 +170,12 @@ static void append(tensor_list *list, int block, const char *what, const void *d
                          .bytes = counter ? sizeof(int64_t) : (size_t)count * sizeof(float) };
 }
 
-static void list_network(tensor_list *list, const bw_network *network)
+static bool has_classifier(const bw_online_probe *probe, int k)
+{
+    return probe && probe->block[k].count > 0;
+}
+
+static void list_state(tensor_list *list, const bw_network *network, const bw_online_probe *probe)
 {
     list->n = 0;
     for (int k = 0; k < network->blocks; k++) {
@@ -179,6 +184,9 @@ static void list_network(tensor_list *list, const bw_network *network)
         if (params->momenta) append(list, k, "momenta", params->momenta, params->trained);
         if (params->squares) append(list, k, "squares", params->squares, params->trained);
         append(list, k, "batches_tracked", &params->batches_tracked, -1);
+        if (!has_classifier(probe, k)) continue;
+        append(list, k, "probe.values", probe->block[k].values, probe->block[k].count);
+        append(list, k, "probe.momenta", probe->block[k].momenta, probe->block[k].count);
     }
 }
 
@@ -205,8 +213,8 @@ out:
     return st;
 }
 
-bw_status bw__checkpoint_write(const char *folder, const bw_network *network, int64_t step, int64_t images,
-                               int keep)
+bw_status bw__checkpoint_write(const char *folder, const bw_network *network, const bw_online_probe *probe,
+                               int64_t step, int64_t images, int keep)
 {
     bw_status st = BW_OK;
     tensor_list *list = NULL;
@@ -227,7 +235,7 @@ bw_status bw__checkpoint_write(const char *folder, const bw_network *network, in
     for (int i = 0; i < SUMMED_KEYS; i++)
         pairs[i] = (bw_st_pair){ summed_keys[i], values[i] };
     BW_TRY(BW_ALLOC(&list, 1));
-    list_network(list, network);
+    list_state(list, network, probe);
     BW_TRY(digest_text(digest, pairs, list->tensors, list->n, NULL));
     pairs[SUMMED_KEYS] = (bw_st_pair){ "checksum", digest };
 
@@ -348,7 +356,7 @@ static void take(void *dst, const bw_st_file *file, const char *name)
     bw__st_drop(file, t);
 }
 
-bw_status bw__checkpoint_restore(bw_network *network, const bw_checkpoint *checkpoint)
+bw_status bw__checkpoint_restore(bw_network *network, bw_online_probe *probe, const bw_checkpoint *checkpoint)
 {
     bw_status st = BW_OK;
     tensor_list *list = NULL;
@@ -356,14 +364,17 @@ bw_status bw__checkpoint_restore(bw_network *network, const bw_checkpoint *check
 
     BW_TRY(layout_text(layout, network));
     BW_TRY(BW_ALLOC(&list, 1));
-    list_network(list, network);
+    list_state(list, network, probe);
     bool same = strcmp(layout, bw__st_metadata(checkpoint->file, "layout")) == 0;
     for (int i = 0; same && i < list->n; i++) {
         const bw_st_tensor *t = bw__st_find(checkpoint->file, list->names[i]);
         same = t && t->bytes == list->tensors[i].bytes;
     }
     if (!same) {
-        st = bw_fail(BW_ESHAPE, "%s: written by a network of other layers than this run's", checkpoint->path);
+        st =
+            bw_fail(BW_ESHAPE,
+                    "%s: written by a network of other layers, or for data of other classes, than this run's",
+                    checkpoint->path);
         goto out;
     }
     for (int i = 0, k = 0; k < network->blocks; k++) {
@@ -372,6 +383,9 @@ bw_status bw__checkpoint_restore(bw_network *network, const bw_checkpoint *check
         if (params->momenta) take(params->momenta, checkpoint->file, list->names[i++]);
         if (params->squares) take(params->squares, checkpoint->file, list->names[i++]);
         take(&params->batches_tracked, checkpoint->file, list->names[i++]);
+        if (!has_classifier(probe, k)) continue;
+        take(probe->block[k].values, checkpoint->file, list->names[i++]);
+        take(probe->block[k].momenta, checkpoint->file, list->names[i++]);
     }
     network->steps = checkpoint->step;
 out:

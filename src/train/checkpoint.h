@@ -2,15 +2,15 @@
  * fsynced and renamed, with a checksum over all of it; the last few are kept. */
 #ifndef BW_TRAIN_CHECKPOINT_H
 #define BW_TRAIN_CHECKPOINT_H
-#include "model/network_internal.h"
+#include "train/online_probe.h"
 
-/* Writes values, momenta, squares and counters of every block as the state after `step` steps, then removes
- * the older checkpoints but the newest `keep` (this one included, at least 1). images: of the data set in
- * use; a run can only go on with as many. BW_EIO: nothing is under the new name and no older checkpoint was
- * removed. */
+/* Writes values, momenta, squares and counters of every block, and the online probe unless NULL, as the state
+ * after `step` steps, then removes the older checkpoints but the newest `keep` (this one included, at least
+ * 1). images: of the data set in use; a run can only go on with as many. BW_EIO: nothing is under the new
+ * name and no older checkpoint was removed. */
 BW_MUST_CHECK
-bw_status bw__checkpoint_write(const char *folder, const bw_network *network, int64_t step, int64_t images,
-                               int keep);
+bw_status bw__checkpoint_write(const char *folder, const bw_network *network, const bw_online_probe *probe,
+                               int64_t step, int64_t images, int keep);
 
 /* A whole checkpoint, opened and verified. */
 typedef struct bw_checkpoint bw_checkpoint;
@@ -26,8 +26,9 @@ int64_t bw__checkpoint_images(const bw_checkpoint *checkpoint);
 /* Its file; borrowed. */
 const char *bw__checkpoint_path(const bw_checkpoint *checkpoint);
 
-/* Copies the state into `network`, whose momenta and squares are there where blocks need them. BW_ESHAPE:
- * another network wrote it; the network is unchanged then. */
+/* Copies the state into `network` and, unless NULL, `probe`. The network's momenta and squares are there
+ * where blocks need them. BW_ESHAPE: another network wrote it; the network is unchanged then. */
 BW_MUST_CHECK
-bw_status bw__checkpoint_restore(bw_network *network, const bw_checkpoint *checkpoint);
+bw_status bw__checkpoint_restore(bw_network *network, bw_online_probe *probe,
+                                 const bw_checkpoint *checkpoint);
 #endif

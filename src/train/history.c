@@ -56,6 +56,9 @@ void bw__history_add(bw_history *h, const bw_step *s)
         h->block[k].grad_norm = s->grad_norm[k];
         if (s->has_health) add_health(&h->block[k], s, k);
     }
+    h->has_probe = h->has_probe || s->has_probe_test;
+    for (int k = 0; k < s->blocks && s->has_probe_test; k++)
+        h->block[k].probe_top1 = s->probe_top1[k];
     for (int i = 0; i < s->terms; i++) {
         int row = row_of_term(h, s->term_name[i]);
         for (int k = 0; k < s->blocks && row < BW_MAX_TERMS; k++)

@@ -23,11 +23,13 @@ typedef struct bw_block_history {
     int64_t healths;                                     /* measured so far */
     bw_health_note at_start, newest[BW_HISTORY_HEALTHS]; /* number i, from 0, in newest[i % HEALTHS] */
     double grad_norm, term[BW_MAX_TERMS];                /* of its last step; NaN where it has none */
+    double probe_top1;                                   /* the newest, where there was any */
 } bw_block_history;
 
 typedef struct bw_history {
     int64_t steps; /* number of the newest step */
     int blocks, terms;
+    bool has_probe; /* whether probe_top1 has been written */
     char term_name[BW_MAX_TERMS][BW_HISTORY_NAME];
     bw_block_history block[BW_MAX_BLOCKS];
 } bw_history;

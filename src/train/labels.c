@@ -45,35 +45,43 @@ void bw__labels_set_classes(bw_config *config, int64_t classes)
         if (bw_config_block(config, k).loss.classes == 0) config->block[k].loss.classes = classes;
 }
 
-static bw_status check_data(const bw_dataset *dataset, const char *path)
+/* loss: a block that learns has a loss that needs them; otherwise it is the online probe alone, which can do
+ * without those of some images. */
+static bw_status check_data(const bw_dataset *dataset, const char *path, bool loss)
 {
     int classes = bw_dataset_classes(dataset);
+    const char *what = loss ? "loss.name cross-entropy" : "the online probe (probe.every)",
+               *instead = loss ? "take another loss.name" : "set probe.every 0";
     if (classes == 0)
         return bw_fail(BW_EDATA,
-                       "%s: images of format %s without labels; loss.name cross-entropy needs classes: give "
-                       "folders of classes or a list with labels, or take another loss.name",
-                       path, bw_dataset_format(dataset));
-    if (classes < 2)
-        return bw_fail(BW_EDATA, "%s: only one class, and loss.name cross-entropy needs at least two", path);
-    return check_every_image(dataset, path);
+                       "%s: images of format %s without labels; %s needs classes: give folders of classes or "
+                       "a list with labels, or %s",
+                       path, bw_dataset_format(dataset), what, instead);
+    if (classes < 2) return bw_fail(BW_EDATA, "%s: only one class, and %s needs at least two", path, what);
+    return loss ? check_every_image(dataset, path) : BW_OK;
+}
+
+static bw_status check_room(int64_t room, int classes, const char *path)
+{
+    if (room >= classes) return BW_OK;
+    return bw_fail(BW_EINVAL,
+                   "loss.classes: %" PRId64 " is less than the %d classes of %s; leave it out to take those "
+                   "of the data",
+                   room, classes, path);
 }
 
 bw_status bw__labels_settle(bw_config *config, const bw_dataset *dataset, const char *path)
 {
     bw_status st = BW_OK;
     int classes = bw_dataset_classes(dataset);
-    if (!any_looks(config, false)) return BW_OK;
-    if (any_looks(config, true)) BW_TRY(check_data(dataset, path));
+    bool probe = config->probe.every > 0, loss = any_looks(config, true);
+    if (!probe && !any_looks(config, false)) return BW_OK;
+    if (probe || loss) BW_TRY(check_data(dataset, path, loss));
     bw__labels_set_classes(config, classes);
-    for (int k = 0; k < bw__config_blocks(config); k++) {
-        int64_t room = bw_config_block(config, k).loss.classes;
-        if (looks_at_labels(config, k) && room < classes)
-            return bw_fail(BW_EINVAL,
-                           "loss.classes: %" PRId64
-                           " is less than the %d classes of %s; leave it out to take "
-                           "those of the data",
-                           room, classes, path);
-    }
+    if (probe) BW_TRY(check_room(config->loss.classes, classes, path));
+    for (int k = 0; k < bw__config_blocks(config); k++)
+        if (looks_at_labels(config, k))
+            BW_TRY(check_room(bw_config_block(config, k).loss.classes, classes, path));
 out:
     return st;
 }

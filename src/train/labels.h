@@ -7,9 +7,10 @@
 /* Sets loss.classes, of the run and of single blocks, where a resolved config leaves it open. */
 void bw__labels_set_classes(bw_config *config, int64_t classes);
 
-/* The same with the number of classes in `dataset`, where a block has a loss that looks at labels. path: of
- * the data, for messages. BW_EDATA: such a block learns, and there are no labels, a single class, or an image
- * without a label; BW_EINVAL: fewer loss.classes than the data has. */
+/* The same with the number of classes in `dataset`, where a block has a loss that looks at labels, or there
+ * is the online probe. path: of the data, for messages. BW_EDATA: such a block learns or there is the probe,
+ * and there are no labels, a single class, or, for a loss, an image without a label; BW_EINVAL: fewer
+ * loss.classes than the data has. */
 BW_MUST_CHECK
 bw_status bw__labels_settle(bw_config *config, const bw_dataset *dataset, const char *path);
 #endif

@@ -88,6 +88,18 @@ static void measure_output(bw_trainer *t, bw_step *out, int k)
                                               b->block.n, trunk->out_h * trunk->out_w, s->out_c);
 }
 
+/* One step of the online probe on the running part; its accuracy is the mean over parts. */
+static bw_status teach_probe(bw_trainer *t, bw_step *out, int k)
+{
+    const bw_trained_block *b = &t->blocks[k];
+    const int *labels = t->labels ? t->labels + t->part * (b->block.n / BW_VIEWS) : NULL;
+    double done = (double)(t->steps_done - t->phase->begin) / (double)(t->phase->end - t->phase->begin);
+    double top1, part = (double)t->part, *mean = &out->probe_top1_train[k];
+    bw_status st = bw__online_probe_learn(t->probe, &t->exec, &top1, k, b->block.h, labels, done);
+    *mean = t->part == 0 ? top1 : (*mean * part + top1) / (part + 1.0);
+    return st;
+}
+
 /* Places the terms of block k's loss in the rows of their names. */
 static void note_terms(bw_step *out, const bw_loss_value *value, bw_loss_name loss, int k)
 {
@@ -157,6 +169,7 @@ bw_status bw__learn_block(bw_trainer *t, bw_step *out, int k)
     b->diff_z = bw__exec_take_f32(&t->exec, b->block.n * width(b));
     BW_TRY(find_loss(t, out, k, b->diff_z, b->z));
     if (out->has_health) measure_output(t, out, k);
+    if (t->probe) BW_TRY(teach_probe(t, out, k));
     BW_TRY(bw__block_backward(&b->block, &run, b->diff_z, b->in, b->out));
     BW_TRY(update(t, out, k, t->grads));
 out:
@@ -212,6 +225,7 @@ bw_status bw__learn_loss(bw_trainer *t, bw_step *out, int k)
 
 bw_status bw__learn_add(bw_trainer *t, bw_step *out, int k)
 {
+    bw_status st = BW_OK;
     bw_trained_block *b = &t->blocks[k];
     int64_t count = b->block.n / BW_VIEWS * width(b), trained = t->network->params[k].trained;
     bw_run run = block_run(t, k);
@@ -221,8 +235,10 @@ bw_status bw__learn_add(bw_trainer *t, bw_step *out, int k)
     for (int v = 0; v < BW_VIEWS && !bw__exec_is_dry(&t->exec); v++)
         memcpy(b->diff_z + v * count, rows_of_part(t, b, b->batch_z, v), (size_t)count * sizeof(float));
     if (out->has_health) measure_output(t, out, k);
-    bw_status st = bw__block_backward(&b->block, &run, b->diff_z, b->in, b->out);
-    if (st == BW_OK && t->part > 0) bw__add(&t->exec, BW_F32, b->sum, b->sum, t->grads, trained);
+    if (t->probe) BW_TRY(teach_probe(t, out, k));
+    BW_TRY(bw__block_backward(&b->block, &run, b->diff_z, b->in, b->out));
+    if (t->part > 0) bw__add(&t->exec, BW_F32, b->sum, b->sum, t->grads, trained);
+out:
     return st;
 }
 

@@ -110,6 +110,11 @@ static json_t *line_of(const bw_step *s)
             json_object_set_new(line, "effective_rank_max", bw__json_reals(s->effective_rank_max, s->blocks));
         failed |= json_object_set_new(line, "dead_channels", bw__json_reals(s->dead_channels, s->blocks));
     }
+    if (s->has_probe)
+        failed |=
+            json_object_set_new(line, "probe_top1_train", bw__json_reals(s->probe_top1_train, s->blocks));
+    if (s->has_probe_test)
+        failed |= json_object_set_new(line, "probe_top1", bw__json_reals(s->probe_top1, s->blocks));
     failed |= json_object_set_new(line, "samples_per_s", bw__json_real(s->samples_per_s));
     failed |= json_object_set_new(line, "peak_rss_mb", bw__json_real(s->peak_rss_mb));
     if (!failed) return line;
@@ -156,7 +161,9 @@ static void take_key(bw_step *s, const char *key, const json_t *array)
                   { "embedding_std", s->embedding_std },
                   { "effective_rank", s->effective_rank },
                   { "effective_rank_max", s->effective_rank_max },
-                  { "dead_channels", s->dead_channels } };
+                  { "dead_channels", s->dead_channels },
+                  { "probe_top1_train", s->probe_top1_train },
+                  { "probe_top1", s->probe_top1 } };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(key, known[i].key) == 0) {
             take_array(known[i].to, array);
@@ -179,10 +186,12 @@ static bool step_of_json(bw_step *s, json_t *line)
                     .blocks = (int)blocks,
                     .lr = json_number_value(json_object_get(line, "lr")),
                     .has_health = json_object_get(line, "embedding_std") != NULL,
+                    .has_probe = json_object_get(line, "probe_top1_train") != NULL,
+                    .has_probe_test = json_object_get(line, "probe_top1") != NULL,
                     .samples_per_s = json_number_value(json_object_get(line, "samples_per_s")),
                     .peak_rss_mb = json_number_value(json_object_get(line, "peak_rss_mb")) };
-    double *wanted[] = { s->grad_norm, s->embedding_std, s->effective_rank, s->effective_rank_max,
-                         s->dead_channels };
+    double *wanted[] = { s->grad_norm,     s->embedding_std,    s->effective_rank, s->effective_rank_max,
+                         s->dead_channels, s->probe_top1_train, s->probe_top1 };
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
         take_array(wanted[i], NULL);
     json_object_foreach(line, key, value) if (json_is_array(value)) take_key(s, key, value);

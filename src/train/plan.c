@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "data/loader.h"
 #include "model/network_internal.h"
+#include "train/online_score.h"
 #include "train/trainer_internal.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -57,6 +58,12 @@ static bw_status count(bw_plan *out, const bw_config *config, int64_t *process_b
     out->weight_bytes += bw__trainer_gradient_bytes(trainer);
     out->arena_bytes = (int64_t)trainer->exec.arena.peak;
     out->input_bytes = bw__loader_bytes(config);
+    if (trainer->probe) {
+        int64_t scoring;
+        BW_TRY(bw__online_score_bytes(&scoring, network));
+        out->weight_bytes += bw__online_probe_bytes(trainer->probe);
+        out->input_bytes += scoring;
+    }
     if (process_bytes) *process_bytes = bw__rss_bytes(); /* while the kernels are there */
 out:
     bw_trainer_free(trainer);

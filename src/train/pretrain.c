@@ -9,6 +9,7 @@
 #include "train/environment.h"
 #include "train/labels.h"
 #include "train/metrics.h"
+#include "train/online_score.h"
 #include "train/run_folder.h"
 #include "train/trainer_internal.h"
 #include "train/verdict.h"
@@ -22,6 +23,7 @@ typedef struct run {
     bw_config config; /* resolved */
     bw_run_folder *folder;
     bw_dataset *dataset;
+    bw_dataset *test; /* for the online probe; NULL without */
     bw_network *network;
     bw_trainer *trainer;
     bw_loader *loader;
@@ -31,6 +33,7 @@ typedef struct run {
     int64_t images, steps_per_epoch;
     int64_t first, total; /* steps done before this process, and of the whole run */
     int64_t saved;        /* step of the newest checkpoint, -1 before any */
+    bw_request asked;     /* while a step was scored */
 } run;
 
 static void release(run *r)
@@ -41,6 +44,7 @@ static void release(run *r)
     bw_trainer_free(r->trainer);
     bw_network_free(r->network);
     bw_dataset_free(r->dataset);
+    bw_dataset_free(r->test);
     bw__run_close(r->folder);
 }
 
@@ -111,7 +115,9 @@ static bw_status save(run *r, int64_t step)
     /* A checkpoint promises all metrics up to its step. */
     if (st == BW_OK && r->metrics) st = bw__metrics_sync(r->metrics);
     if (st == BW_OK) st = bw__run_path(&path, r->folder, BW_RUN_CHECKPOINTS);
-    if (st == BW_OK) st = bw__checkpoint_write(path, r->network, step, r->images, r->config.checkpoint.keep);
+    if (st == BW_OK)
+        st = bw__checkpoint_write(path, r->network, r->trainer->probe, step, r->images,
+                                  r->config.checkpoint.keep);
     if (st == BW_OK) r->saved = step;
     return st;
 }
@@ -139,7 +145,7 @@ static bw_status go_on(run *r, const bw_checkpoint *checkpoint)
     if (bw__checkpoint_step(checkpoint) > r->total)
         return bw_fail(BW_EDATA, "%s: is past the run's end at step %" PRId64,
                        bw__checkpoint_path(checkpoint), r->total);
-    bw_status st = bw__checkpoint_restore(r->network, checkpoint);
+    bw_status st = bw__checkpoint_restore(r->network, r->trainer->probe, checkpoint);
     if (st != BW_OK) return st;
     r->first = r->saved = bw__checkpoint_step(checkpoint);
     bw__trainer_set_steps_done(r->trainer, r->first);
@@ -230,6 +236,39 @@ static bw_status not_finite(const run *r)
                    message, r->saved, r->options->out, BW_RUN_CHECKPOINTS);
 }
 
+static bw_request ask(const run *r)
+{
+    return r->options->request ? r->options->request(r->options->user) : BW_GO_ON;
+}
+
+/* Scoring takes longer than a step: a request to stop ends it, and one to save is kept. */
+static bool told_to_stop(void *user)
+{
+    run *r = user;
+    bw_request request = ask(r);
+    if (request != BW_GO_ON) r->asked = request;
+    return request == BW_SAVE_AND_STOP;
+}
+
+static bool is_scored(const run *r, int64_t step)
+{
+    int64_t every = r->config.probe.every * r->steps_per_epoch;
+    return r->test && every > 0 && (step % every == 0 || step == r->total);
+}
+
+static bw_status score_probe(run *r, bw_step *step)
+{
+    bw_status st =
+        bw__online_score(step->probe_top1, r->trainer->probe, r->network, r->test, told_to_stop, r);
+    step->has_probe_test = st == BW_OK;
+    if (st == BW_EINTERRUPTED) return BW_OK; /* the request is in r->asked */
+    if (st != BW_EDATA) return st;
+    bw_log(BW_LOG_WARN, "online probe: no more probe_top1 from here on: %s", bw_last_error());
+    bw_dataset_free(r->test);
+    r->test = NULL;
+    return BW_OK;
+}
+
 static bw_status one_step(run *r, double *last_s)
 {
     const bw_batch *batch = NULL;
@@ -241,6 +280,8 @@ static bw_status one_step(run *r, double *last_s)
     st = bw_trainer_step(r->trainer, &step, batch->images, batch->labels);
     if (st != BW_OK) return st;
     r->network->steps = step.step;
+    if (is_scored(r, step.step)) st = score_probe(r, &step);
+    if (st != BW_OK) return st;
 
     /* From step to step, so that waiting for images and writing checkpoints count too. */
     double now = bw__now_s();
@@ -263,7 +304,8 @@ static bw_status train(run *r)
         bw_status st = one_step(r, &last_s);
         if (st == BW_ENONFINITE) return not_finite(r);
         if (st != BW_OK) return st;
-        bw_request request = o->request ? o->request(o->user) : BW_GO_ON;
+        bw_request request = r->asked != BW_GO_ON ? r->asked : ask(r);
+        r->asked = BW_GO_ON;
         if (request != BW_GO_ON || done % every == 0 || done == r->total) st = save(r, done);
         if (st == BW_ENONFINITE) return not_finite(r);
         if (st != BW_OK) return st;
@@ -324,6 +366,8 @@ bw_status bw_pretrain(const bw_pretrain_options *options)
                        "leave the list out"));
     BW_TRY(open_data(&r));
     BW_TRY(bw__labels_settle(&r.config, r.dataset, options->data));
+    if (r.config.probe.every > 0)
+        BW_TRY(bw__online_test_open(&r.test, r.dataset, options->data, options->format));
     bw__environment_say(&r.config);
     if (r.config.train.steps != 0) BW_TRY(bw_plan_check(&r.config));
     BW_TRY(build(&r));

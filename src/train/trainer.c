@@ -212,6 +212,15 @@ out:
     return st;
 }
 
+static bw_status create_probe(bw_trainer *t)
+{
+    const bw_config *c = &t->network->config;
+    bool learns[BW_MAX_BLOCKS] = { false };
+    for (int k = 0; k < t->created; k++)
+        learns[k] = t->blocks[k].loss != NULL;
+    return bw__online_probe_create(&t->probe, &t->exec, t->network, learns, c->train.batch / c->train.split);
+}
+
 static bw_status create(bw_trainer **out, bw_network *network, int64_t steps_per_epoch)
 {
     bw_status st = BW_OK;
@@ -237,6 +246,7 @@ static bw_status create(bw_trainer **out, bw_network *network, int64_t steps_per
         BW_TRY(create_block(t, k, &h, &w));
     }
     BW_TRY(create_gradients(t));
+    if (network->config.probe.every > 0) BW_TRY(create_probe(t));
     BW_TRY(size_arena(t));
     if (!network->outline) BW_TRY(bw__arena_create(&t->exec.arena, t->exec.arena.peak));
     *out = t;
@@ -267,6 +277,7 @@ void bw_trainer_free(bw_trainer *t)
         bw__block_destroy(&t->blocks[k].block);
         bw__loss_free(t->blocks[k].loss);
     }
+    bw__online_probe_free(t->probe);
     bw__exec_destroy(&t->exec);
     if (t->network && !t->network->outline) {
         bw__free(t->grads);
@@ -288,6 +299,7 @@ static void fill_with_nothing(bw_step *out)
 {
     for (int k = 0; k < out->blocks; k++) {
         out->loss[k] = out->grad_norm[k] = (double)NAN;
+        out->probe_top1_train[k] = out->probe_top1[k] = (double)NAN;
         out->embedding_std[k] = out->dead_channels[k] = (double)NAN;
         out->effective_rank[k] = out->effective_rank_max[k] = (double)NAN;
     }
@@ -302,7 +314,8 @@ bw_status bw_trainer_step(bw_trainer *t, bw_step *out, const float *views, const
                       .epoch = t->steps_done / t->steps_per_epoch,
                       .blocks = t->network->blocks,
                       .lr = bw__learn_rate(t, bw__phase_first(t->phase)),
-                      .has_health = measures_health(t, t->steps_done + 1) };
+                      .has_health = measures_health(t, t->steps_done + 1),
+                      .has_probe = t->probe != NULL };
     fill_with_nothing(out);
     t->labels = labels;
     bw_status st = step(t, out, views);

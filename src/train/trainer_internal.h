@@ -5,6 +5,7 @@
 #include "blockwise/trainer.h"
 #include "loss/loss.h"
 #include "model/block.h"
+#include "train/online_probe.h"
 #include "train/order.h"
 #include "train/schedule.h"
 
@@ -15,11 +16,12 @@ struct bw_trainer {
     bw_exec exec;
     int64_t steps_per_epoch, steps_done;
     bw_phases phases;
-    const bw_phase *phase; /* of the running step; and: */
-    int64_t part;          /* of train.split */
-    bool looking;          /* forward passes are for the embeddings alone: running statistics stay */
-    size_t floor;          /* low end of the arena: what lies there for the whole batch */
-    const int *labels;     /* of the running step, or NULL */
+    const bw_phase *phase;  /* of the running step; and: */
+    int64_t part;           /* of train.split */
+    bool looking;           /* forward passes are for the embeddings alone: running statistics stay */
+    size_t floor;           /* low end of the arena: what lies there for the whole batch */
+    const int *labels;      /* of the running step, or NULL */
+    bw_online_probe *probe; /* NULL without probe.every */
     float *grads; /* one buffer, as large as the trained parameters of the largest block that learns */
     float *sums;  /* with train.split: sums over parts, of all blocks that learn at once; else NULL */
     struct bw_trained_block {

@@ -104,7 +104,7 @@ static void write_step(int64_t step, int keep)
 {
     toy t;
     make(&t, (float)step);
-    CHECK_OK(bw__checkpoint_write(folder, &t.network, step, 60, keep));
+    CHECK_OK(bw__checkpoint_write(folder, &t.network, NULL, step, 60, keep));
 }
 
 /* Opens the newest and asserts that it holds the state of `step`. */
@@ -117,7 +117,7 @@ static void assert_newest_is(int64_t step)
     assert_int_equal(bw__checkpoint_step(c), step);
     make(&got, 999);
     make(&want, (float)step);
-    CHECK_OK(bw__checkpoint_restore(&got.network, c));
+    CHECK_OK(bw__checkpoint_restore(&got.network, NULL, c));
     assert_same_state(&got, &want);
     assert_int_equal(got.network.steps, step);
     bw__checkpoint_close(c);
@@ -155,7 +155,7 @@ static void what_is_written_comes_back_bit_for_bit(void **state)
     make(&t, 12);
     t.values[0][3] = -0.0f;
     t.values[1][2] = 1e-42f; /* denormal */
-    CHECK_OK(bw__checkpoint_write(folder, &t.network, 1234, 60, 2));
+    CHECK_OK(bw__checkpoint_write(folder, &t.network, NULL, 1234, 60, 2));
     assert_true(is_there(1234));
 
     static toy got;
@@ -165,7 +165,7 @@ static void what_is_written_comes_back_bit_for_bit(void **state)
     assert_int_equal(bw__checkpoint_images(c), 60);
     assert_string_equal(bw__checkpoint_path(c), file_of(1234));
     make(&got, 1);
-    CHECK_OK(bw__checkpoint_restore(&got.network, c));
+    CHECK_OK(bw__checkpoint_restore(&got.network, NULL, c));
     assert_same_state(&got, &t);
     bw__checkpoint_close(c);
 }
@@ -279,7 +279,7 @@ static void another_network_is_refused_and_left_unchanged(void **state)
     other.items[1][0].dim[0] = 4;
     other.items[1][0].dim[1] = 5;
     before = other;
-    assert_int_equal(bw__checkpoint_restore(&other.network, c), BW_ESHAPE);
+    assert_int_equal(bw__checkpoint_restore(&other.network, NULL, c), BW_ESHAPE);
     assert_non_null(strstr(bw_last_error(), file_of(5)));
     assert_memory_equal(other.values, before.values, sizeof before.values);
     assert_memory_equal(other.momenta, before.momenta, sizeof before.momenta);
@@ -294,12 +294,12 @@ static void same_state_gives_same_bytes_whatever_the_threads(void **state)
     toy t;
     make(&t, 3);
     t.network.config.threads = 1;
-    CHECK_OK(bw__checkpoint_write(folder, &t.network, 3, 60, 1));
+    CHECK_OK(bw__checkpoint_write(folder, &t.network, NULL, 3, 60, 1));
     CHECK_OK(bw__file_read(&a, &na, file_of(3), 1 << 20));
     t.network.config.threads = 2;
     t.network.config.data.threads = 5;
     t.network.config.checkpoint.keep = 7;
-    CHECK_OK(bw__checkpoint_write(folder, &t.network, 3, 60, 1));
+    CHECK_OK(bw__checkpoint_write(folder, &t.network, NULL, 3, 60, 1));
     CHECK_OK(bw__file_read(&b, &nb, file_of(3), 1 << 20));
     assert_int_equal(na, nb);
     assert_memory_equal(a, b, na);
@@ -321,7 +321,7 @@ static void a_full_disk_leaves_the_older_checkpoints_and_no_new_name(void **stat
     small = old;
     small.rlim_cur = (rlim_t)(whole - 8);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    bw_status st = bw__checkpoint_write(folder, &t.network, 12, 60, 1);
+    bw_status st = bw__checkpoint_write(folder, &t.network, NULL, 12, 60, 1);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     (void)signal(SIGXFSZ, handler);
     assert_int_equal(st, BW_EIO);
