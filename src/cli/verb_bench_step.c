@@ -12,10 +12,11 @@
 
 /* What was measured. */
 typedef struct result {
-    double *seconds; /* [steps] */
-    int steps;
+    double *seconds; /* [phases, steps]: a sequential run has a phase for every block */
+    int phases, steps;
     double sum_s;
-    double *loader_seconds; /* [steps], or NULL: with images from the loader, which makes the next batch */
+    double *loader_seconds; /* [phases, steps], or NULL: with images from the loader, which makes the next
+                               batch */
     bool profiled;
     bw_profile profile; /* of the same steps */
 } result;
@@ -34,10 +35,13 @@ static bw_status time_loader_step(double *seconds, bw_trainer *trainer, bw_loade
 
 /* `loader` may be NULL. With one, steps on its images and on `views` take turns, so that both meet the same
  * machine. */
-static bw_status time_steps(result *r, bw_loader *loader, bw_trainer *trainer, const float *views,
+static bw_status time_phase(result *r, int phase, bw_loader *loader, bw_trainer *trainer, const float *views,
                             const int *labels, int warmup)
 {
     bw_step step;
+    int64_t at = (int64_t)phase * r->steps;
+    double share = 1.0 / ((double)r->phases * (warmup + r->steps));
+    bw__trainer_set_steps_done(trainer, trainer->phases.at[phase].begin);
     for (int i = -warmup; i < r->steps; i++) {
         if (i == 0 && r->profiled) bw__trainer_set_profile(trainer, &r->profile);
         double start = bw__now_s();
@@ -45,18 +49,33 @@ static bw_status time_steps(result *r, bw_loader *loader, bw_trainer *trainer, c
         if (st != BW_OK) return st;
         double s = bw__now_s() - start;
         if (i >= 0) {
-            r->seconds[i] = s;
+            r->seconds[at + i] = s;
             r->sum_s += s;
         }
         if (loader) {
             st = time_loader_step(&s, trainer, loader, labels);
             if (st != BW_OK) return st;
-            if (i >= 0) r->loader_seconds[i] = s;
+            if (i >= 0) r->loader_seconds[at + i] = s;
         }
-        if (cli_progress_callback(NULL, "bench step", (double)(i + warmup + 1) / (double)(warmup + r->steps)))
+        if (cli_progress_callback(NULL, "bench step", share * (phase * (warmup + r->steps) + i + warmup + 1)))
             return bw_fail(BW_EINTERRUPTED, "stopped by a signal");
     }
+    bw__trainer_set_profile(trainer, NULL);
     return BW_OK;
+}
+
+/* Mean over the phases of the median of each. */
+static double step_seconds(double *seconds, const result *r)
+{
+    double sum = 0.0;
+    for (int i = 0; i < r->phases; i++)
+        sum += cli_median(seconds + (int64_t)i * r->steps, r->steps);
+    return sum / r->phases;
+}
+
+static int all_steps(const result *r)
+{
+    return r->phases * r->steps;
 }
 
 static int compare_rows(const void *a, const void *b)
@@ -85,13 +104,13 @@ static void print_profile(const result *r)
     int n = profile_rows(rows, r);
     printf("%-24s %-20s %9s %7s %9s %8s\n", "operation", "pass", "ms/step", "share", "GFLOP/s", "calls");
     for (int i = 0; i < n; i++) {
-        printf("%-24s %-20s %9.2f %6.1f%%", rows[i].what, rows[i].pass, rows[i].seconds / r->steps * 1e3,
+        printf("%-24s %-20s %9.2f %6.1f%%", rows[i].what, rows[i].pass, rows[i].seconds / all_steps(r) * 1e3,
                rows[i].seconds / r->sum_s * 1e2);
         if (rows[i].flops)
             printf(" %9.1f", (double)rows[i].flops / rows[i].seconds * 1e-9);
         else
             printf(" %9s", "-");
-        printf(" %8lld\n", (long long)(rows[i].calls / r->steps));
+        printf(" %8lld\n", (long long)(rows[i].calls / all_steps(r)));
     }
 }
 
@@ -104,12 +123,12 @@ static json_t *json_profile(const result *r)
         json_t *row = json_object();
         (void)json_object_set_new(row, "operation", json_string(rows[i].what));
         (void)json_object_set_new(row, "pass", json_string(rows[i].pass));
-        (void)json_object_set_new(row, "s_per_step", bw__json_real(rows[i].seconds / r->steps));
+        (void)json_object_set_new(row, "s_per_step", bw__json_real(rows[i].seconds / all_steps(r)));
         (void)json_object_set_new(row, "share", bw__json_real(rows[i].seconds / r->sum_s));
         (void)json_object_set_new(
             row, "gflops",
             rows[i].flops ? bw__json_real((double)rows[i].flops / rows[i].seconds * 1e-9) : json_null());
-        (void)json_object_set_new(row, "calls", json_integer(rows[i].calls / r->steps));
+        (void)json_object_set_new(row, "calls", json_integer(rows[i].calls / all_steps(r)));
         (void)json_array_append_new(array, row);
     }
     return array;
@@ -117,10 +136,10 @@ static json_t *json_profile(const result *r)
 
 static bw_status print_result(const bw_config *c, const result *r, int64_t flops, bool as_json)
 {
-    double step_s = cli_median(r->seconds, r->steps);
+    double step_s = step_seconds(r->seconds, r);
     double rate = (double)c->train.batch / step_s, gflops = (double)flops / step_s * 1e-9;
     double peak_mb = (double)bw__peak_rss_bytes() / 1e6;
-    double loader_s = r->loader_seconds ? cli_median(r->loader_seconds, r->steps) : 0.0;
+    double loader_s = r->loader_seconds ? step_seconds(r->loader_seconds, r) : 0.0;
     if (!as_json) {
         printf("%s %s, %lld px, batch %lld, %s, %d threads\n", cli_setting(c, "train.order"),
                cli_setting(c, "model.arch"), (long long)c->data.image_size, (long long)c->train.batch,
@@ -169,22 +188,25 @@ static int run_bench_step(const cli_options *o)
     if (o->data && o->profile) cli_usage_error("--profile and --data cannot be given together");
     BW_TRY(cli_bench_settings(&config, o));
     if (o->data) BW_TRY(bw_dataset_open(&dataset, o->data, BW_SPLIT_TRAIN, o->format));
+    config.train.steps = -1; /* every phase has steps */
     bw__environment_say(&config);
     cli_settings_assume_classes(&config);
     BW_TRY(bw_plan_check(&config));
     int64_t floats = BW_VIEWS * config.train.batch * config.data.image_size * config.data.image_size * 3;
     BW_TRY(BW_ALLOC(&views, floats));
-    BW_TRY(BW_ALLOC(&r.seconds, r.steps));
     bw_rng rng = bw__rng(config.seed, BW_RNG_SYNTHETIC, 0, 0, 0);
     bw__rng_normal_f32(&rng, views, floats);
     BW_TRY(BW_ALLOC(&labels, config.train.batch)); /* every image of class 0: as long as others */
     BW_TRY(bw_network_create(&network, &config));
     BW_TRY(bw_trainer_create(&trainer, network, 1000));
+    r.phases = trainer->phases.n;
+    BW_TRY(BW_ALLOC(&r.seconds, all_steps(&r)));
     if (dataset) {
-        BW_TRY(BW_ALLOC(&r.loader_seconds, r.steps));
+        BW_TRY(BW_ALLOC(&r.loader_seconds, all_steps(&r)));
         BW_TRY(cli_bench_loader_create(&loader, dataset, &config));
     }
-    BW_TRY(time_steps(&r, loader, trainer, views, labels, warmup));
+    for (int i = 0; i < r.phases; i++)
+        BW_TRY(time_phase(&r, i, loader, trainer, views, labels, warmup));
     cli_progress_end();
     BW_TRY(print_result(&config, &r, bw_trainer_flops(trainer), o->json));
 out:
@@ -199,13 +221,15 @@ out:
     return cli_finish(st);
 }
 
-const cli_verb cli_bench_step = { .name = "bench step",
-                                  .arguments = "",
-                                  .summary = "Time of one training step on synthetic images",
-                                  .notes = "Takes every setting of 'pretrain'. Without a recipe or a setting "
-                                           "that says otherwise train.batch is 8.",
-                                  .options = { CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_STEPS, CLI_WARMUP,
-                                               CLI_STEP_DATA, CLI_DATA_FORMAT, CLI_PROFILE, CLI_JSON,
-                                               CLI_QUIET, CLI_VERBOSE, CLI_END },
-                                  .interruptible = true,
-                                  .run = run_bench_step };
+const cli_verb cli_bench_step = {
+    .name = "bench step",
+    .arguments = "",
+    .summary = "Time of one training step on synthetic images",
+    .notes = "Takes every setting of 'pretrain'. Without a recipe or a setting "
+             "that says otherwise train.batch is 8. With train.order sequential every "
+             "block has its --steps, and the time is the mean over blocks.",
+    .options = { CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_STEPS, CLI_WARMUP, CLI_STEP_DATA, CLI_DATA_FORMAT,
+                 CLI_PROFILE, CLI_JSON, CLI_QUIET, CLI_VERBOSE, CLI_END },
+    .interruptible = true,
+    .run = run_bench_step
+};

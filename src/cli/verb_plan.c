@@ -185,8 +185,9 @@ static void print_time(const planned *p)
            p->step_s, (double)p->batch / p->step_s, (double)(p->plan.flops + p->plan.repeated_flops) * 1e-9,
            p->nodes > 1 ? " on each node" : "", 100.0 * BW_PLAN_SHARE, p->gflops, PRODUCT,
            p->measured ? ", measured now" : "");
-    printf("run %lld steps of %lld of %lld images, at most %lld epochs: ", (long long)p->steps,
-           (long long)p->batch, (long long)p->images, (long long)c->train.epochs);
+    printf("run %lld steps of %lld of %lld images, at most %lld epochs%s: ", (long long)p->steps,
+           (long long)p->batch, (long long)p->images, (long long)c->train.epochs,
+           c->train.order == BW_ORDER_SEQUENTIAL ? " of every block" : "");
     if (p->hours >= 48.0)
         printf("%.1f days", p->hours / 24.0);
     else if (p->hours >= 1.0)

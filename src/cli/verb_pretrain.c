@@ -3,7 +3,6 @@
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/settings.h"
-#include "formats/architecture.h"
 #include "cli/verdict_table.h"
 #include <math.h>
 #include <string.h>
@@ -20,16 +19,6 @@ typedef struct pretrain_state {
     double probe[BW_MAX_BLOCKS]; /* per cent: of batches, until test images have been scored */
     bool scored;
 } pretrain_state;
-
-/* Those that differ from the run's. */
-static void say_rates_of_blocks(const bw_config *c)
-{
-    for (int k = 0; k < bw__config_blocks(c); k++) {
-        double lr = bw_config_block(c, k).optimizer.lr, batch = (double)c->train.batch;
-        if (lr < c->optimizer.lr || lr > c->optimizer.lr)
-            cli_note("block %d: lr %g x %g/256 = %g", k + 1, lr, batch, lr * batch / 256.0);
-    }
-}
 
 /* One line with all that decides how the run will go. */
 static void on_start(void *user, int64_t total_steps, int64_t first_step, int64_t images)
@@ -59,7 +48,6 @@ static void on_start(void *user, int64_t total_steps, int64_t first_step, int64_
              cli_setting(c, "model.stem"), cli_setting(c, "train.order"), (long long)c->data.image_size,
              c->optimizer.lr, (long long)c->train.batch, c->optimizer.lr * (double)c->train.batch / 256.0,
              origin ? origin : default_text, (long long)total_steps, start);
-    say_rates_of_blocks(c);
 }
 
 /* Every block's, or from the least to the largest where they would not fit into a line. */

@@ -25,6 +25,14 @@ for order in simultaneous sequential end-to-end; do
   done
 done
 
+# A batch in parts and chosen blocks; a sequential run has the steps of every block timed, so all are done.
+for order in simultaneous sequential; do
+  expect 0 "" "${step[@]}" --set "train.order=$order" --set train.split=4 --set 'train.blocks=[2,3]'
+done
+expect 0 "" "${step[@]}" --set train.order=end-to-end --set train.split=2 --profile
+expect 0 "" "${step[@]}" --set train.order=sequential --profile
+says '^optimizer +update .* 1$'
+
 # Blocks that differ from each other, and the mistakes in naming them.
 expect 0 "" "${step[@]}" --set 'blocks[1].head.pool=gsp' --set 'blocks[2].loss.name=simclr' \
   --set 'blocks[3]={noise: {kind: hw}, projector.widths: [24]}' --set 'blocks[4].optimizer.name=adamw'

@@ -1,5 +1,6 @@
 /* A batch in parts (train.split): the loss of the whole batch and its gradient, in the memory of one part. */
 #include "train/training.h"
+#include "base/memory.h"
 #include "train/learn.h"
 #include <math.h>
 
@@ -81,8 +82,12 @@ static double distance(const float *got, const float *want, int64_t n)
 static void parts_that_are_alike_give_the_loss_and_gradient_of_the_whole(void **state)
 {
     (void)state;
-    static const char *const losses[] = { "loss.name=barlow-twins", "loss.name=vicreg", "loss.name=simclr" };
-    for (int i = 0; i < 3; i++) {
+    static const char *const losses[] = { "loss.name=barlow-twins", "loss.name=vicreg", "loss.name=simclr",
+                                          "loss={name: cross-entropy, classes: 5}" };
+    int labels[24];
+    for (int i = 0; i < 24; i++)
+        labels[i] = i % 8 % 5;
+    for (int i = 0; i < 4; i++) {
         bw_config whole = SETTINGS(losses[i], "train.batch=24"),
                   parts = SETTINGS(losses[i], "train.batch=24", "train.split=3");
         training a = make_training(&whole), b = make_training(&parts);
@@ -92,8 +97,8 @@ static void parts_that_are_alike_give_the_loss_and_gradient_of_the_whole(void **
         make_parts_alike(&b, 24, 3);
         watch_gradients(&a, &ga);
         watch_gradients(&b, &gb);
-        CHECK_OK(bw_trainer_step(a.trainer, &x, a.views, NULL));
-        CHECK_OK(bw_trainer_step(b.trainer, &y, b.views, NULL));
+        CHECK_OK(bw_trainer_step(a.trainer, &x, a.views, labels));
+        CHECK_OK(bw_trainer_step(b.trainer, &y, b.views, labels));
         CHECK_CLOSE(y.loss, x.loss, 4, 1e-5, 0);
         CHECK_CLOSE(y.grad_norm, x.grad_norm, 4, 1e-4, 0);
         for (int k = 0; k < 4; k++)
@@ -183,7 +188,7 @@ static void noise_of_an_image_is_that_of_its_place_in_the_batch(void **state)
     drop_training(&b);
 }
 
-/* A sequential run with noise, with and without recomputing. */
+/* A sequential run with noise, with and without recomputing; nothing is allocated. */
 static void parts_go_with_every_other_setting(void **state)
 {
     (void)state;
@@ -191,6 +196,7 @@ static void parts_go_with_every_other_setting(void **state)
               again = SETTINGS("train.split=2", "noise.kind=all", "train.order=sequential", "train.steps=4",
                                "train.recompute=true");
     training a = make_training(&plain), b = make_training(&again);
+    int64_t before = bw__alloc_count();
     for (int i = 0; i < 4; i++) {
         bw_step x, y;
         CHECK_OK(bw_trainer_step(a.trainer, &x, a.views, NULL));
@@ -199,6 +205,7 @@ static void parts_go_with_every_other_setting(void **state)
             assert_int_equal(isfinite(x.loss[k]) != 0, k == i);
         assert_memory_equal(&x.loss[i], &y.loss[i], sizeof(double));
     }
+    assert_int_equal(bw__alloc_count() - before, 0);
     for (int k = 0; k < 4; k++)
         assert_true(same_values(a.net, b.net, k));
     drop_training(&a);
