@@ -4,7 +4,7 @@
 #include "base/folder.h"
 #include "formats/config_schema.h"
 #include "formats/safetensors.h"
-#include "model/network_internal.h"
+#include "model/network_entries.h"
 #include "model/portable_config.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -13,105 +13,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define NAME_ROOM  128
-#define SHAPE_ROOM 96
-#define MAX_UNITS  64 /* residual units of a stage; ResNet-152 has 36 */
+#define MAX_UNITS 64 /* residual units of a stage; ResNet-152 has 36 */
 
 static const char *const arch_names[] = { "resnet18", "resnet34", "resnet50", "resnet101" };
 static const char *const stem_names[] = { "imagenet", "cifar" };
 static const char *const order_names[] = { "simultaneous", "end-to-end", "sequential" };
-
-/* --- the tensors of a file --- */
-
-/* One tensor as the file has it, and where it lives in the network. */
-typedef struct entry {
-    char name[NAME_ROOM];
-    int block;
-    bw_part part;
-    int ndim;
-    int64_t shape[4];
-    bool counter;   /* num_batches_tracked, one for all batch norms of a block; or */
-    int64_t offset; /* in the block's values */
-} entry;
-
-typedef struct entry_list {
-    entry *items;
-    int64_t n;
-} entry_list;
-
-static void add_param(entry_list *list, int block, const bw_param *p)
-{
-    entry *e = &list->items[list->n++];
-    (void)snprintf(e->name, sizeof e->name, "%s", p->name);
-    e->block = block;
-    e->part = p->part;
-    e->ndim = p->ndim;
-    memcpy(e->shape, p->dim, sizeof e->shape);
-    e->offset = p->offset;
-}
-
-/* The three buffers PyTorch lists after a batch norm's weight and bias. */
-static void add_batch_norm_buffers(entry_list *list, const bw_params *params, int block, const bw_param *bias)
-{
-    static const char *const buffers[] = { "running_mean", "running_var" };
-    char name[NAME_ROOM];
-    int prefix = (int)(strrchr(bias->name, '.') - bias->name) + 1;
-    for (int i = 0; i < 2; i++) {
-        (void)snprintf(name, sizeof name, "%.*s%s", prefix, bias->name, buffers[i]);
-        const bw_param *p = bw__params_find(params, name);
-        if (p) add_param(list, block, p);
-    }
-    entry *e = &list->items[list->n++];
-    (void)snprintf(e->name, sizeof e->name, "%.*snum_batches_tracked", prefix, bias->name);
-    e->block = block;
-    e->part = bias->part;
-    e->counter = true;
-}
-
-/* Every tensor of the trunk's file, or of the heads' file, in the order of PyTorch's state_dict. */
-static bw_status list_entries(entry_list *list, const bw_network *network, bool heads)
-{
-    int64_t room = 0;
-    for (int k = 0; k < network->blocks; k++)
-        room += 2 * (int64_t)network->params[k].n; /* a counter for at most every parameter */
-    *list = (entry_list){ 0 };
-    bw_status st = BW_ALLOC(&list->items, room);
-    for (int k = 0; st == BW_OK && k < network->blocks; k++) {
-        const bw_params *params = &network->params[k];
-        for (int i = 0; i < params->n; i++) {
-            const bw_param *p = &params->items[i];
-            if ((p->part != BW_PART_TRUNK) != heads || !bw__param_is_trained(p)) continue;
-            add_param(list, k, p);
-            if (p->kind == BW_PARAM_BN_BIAS) add_batch_norm_buffers(list, params, k, p);
-        }
-    }
-    return st;
-}
-
-/* --- writing --- */
-
-static bw_status write_entries(const char *path, const bw_network *network, const entry_list *list,
-                               const bw_st_pair *pairs, int n_pairs)
-{
-    bw_st_tensor *tensors = NULL;
-    bw_status st = BW_ALLOC(&tensors, list->n);
-    for (int64_t i = 0; st == BW_OK && i < list->n; i++) {
-        const entry *e = &list->items[i];
-        const bw_params *params = &network->params[e->block];
-        bw_st_tensor *t = &tensors[i];
-        t->name = e->name;
-        t->dtype = e->counter ? BW_ST_I64 : BW_ST_F32;
-        t->ndim = e->ndim;
-        memcpy(t->shape, e->shape, sizeof e->shape);
-        t->data = e->counter ? (const void *)&params->batches_tracked : params->values + e->offset;
-        t->bytes = e->counter ? sizeof params->batches_tracked : sizeof *params->values;
-        for (int d = 0; d < e->ndim; d++)
-            t->bytes *= (size_t)e->shape[d];
-    }
-    if (st == BW_OK) st = bw__st_write(path, tensors, list->n, pairs, n_pairs);
-    bw__free(tensors);
-    return st;
-}
 
 static void triple_text(char *text, size_t size, const double v[3])
 {
@@ -122,7 +28,7 @@ bw_status bw_network_save(const bw_network *network, const char *trunk_path, con
 {
     const bw_config *c = &network->config;
     bw_status st = BW_OK;
-    entry_list list = { 0 };
+    bw_entry_list list = { 0 };
     char *config = NULL;
     char width[24], blocks[24], size[24], mean[96], std[96], steps[24], seed[24], cuts[BW_KEY_TEXT];
 
@@ -157,114 +63,15 @@ bw_status bw_network_save(const bw_network *network, const char *trunk_path, con
 
     /* The heads first: who finds the trunk finds its heads beside it. */
     if (heads_path) {
-        BW_TRY(list_entries(&list, network, true));
-        BW_TRY(write_entries(heads_path, network, &list, pairs, n_pairs));
+        BW_TRY(bw__entries_list(&list, network, true));
+        BW_TRY(bw__entries_write(heads_path, network, &list, pairs, n_pairs));
         bw__free(list.items);
     }
-    BW_TRY(list_entries(&list, network, false));
-    BW_TRY(write_entries(trunk_path, network, &list, pairs, n_pairs));
+    BW_TRY(bw__entries_list(&list, network, false));
+    BW_TRY(bw__entries_write(trunk_path, network, &list, pairs, n_pairs));
 out:
     bw__free(list.items);
     free(config);
-    return st;
-}
-
-/* --- comparing a file with a network --- */
-
-static void shape_text(char text[SHAPE_ROOM], int ndim, const int64_t *shape)
-{
-    size_t used = (size_t)snprintf(text, SHAPE_ROOM, "[");
-    for (int d = 0; d < ndim && used < SHAPE_ROOM - 24; d++)
-        used += (size_t)snprintf(text + used, SHAPE_ROOM - used, "%s%" PRId64, d ? ", " : "", shape[d]);
-    (void)snprintf(text + used, SHAPE_ROOM - used, "]");
-}
-
-static bool same_shape(const entry *e, const bw_st_tensor *t)
-{
-    if (e->counter) return t->ndim == 0 || (t->ndim == 1 && t->shape[0] == 1);
-    if (e->ndim != t->ndim) return false;
-    for (int d = 0; d < e->ndim; d++)
-        if (e->shape[d] != t->shape[d]) return false;
-    return true;
-}
-
-static bool is_type_of(const entry *e, bw_st_dtype dtype)
-{
-    if (e->counter) return dtype == BW_ST_I64;
-    return dtype == BW_ST_F32 || dtype == BW_ST_F64 || dtype == BW_ST_F16 || dtype == BW_ST_BF16;
-}
-
-static bw_status check_tensor(const entry *e, const bw_st_tensor *t, const bw_network *network,
-                              const char *path)
-{
-    char got[SHAPE_ROOM], want[SHAPE_ROOM];
-    if (!same_shape(e, t)) {
-        shape_text(got, t->ndim, t->shape);
-        shape_text(want, e->ndim, e->shape);
-        return bw_fail(BW_ESHAPE, "%s: %s has shape %s, should be %s (%s of width %" PRId64 ")", path,
-                       e->name, got, want, arch_names[network->config.model.arch],
-                       network->config.model.width);
-    }
-    if (!is_type_of(e, t->dtype))
-        return bw_fail(BW_ESHAPE, "%s: %s has a type of number that cannot be used, should be %s", path,
-                       e->name, e->counter ? "I64" : "F32, F64, F16 or BF16");
-    return BW_OK;
-}
-
-/* A classifier of another task; torchvision's files end with one. */
-static bool is_classifier(const char *name)
-{
-    return strncmp(name, "fc.", 3) == 0;
-}
-
-static bool is_listed(const entry_list *list, const char *name)
-{
-    for (int64_t i = 0; i < list->n; i++)
-        if (strcmp(list->items[i].name, name) == 0) return true;
-    return false;
-}
-
-/* All of the list is in the file, and nothing else. Counters may be missing: PyTorch before 0.4.1 had none.
- */
-static bw_status check_file(const entry_list *list, const bw_st_file *file, const bw_network *network,
-                            const char *path)
-{
-    char shape[SHAPE_ROOM];
-    for (int64_t i = 0; i < list->n; i++) {
-        const entry *e = &list->items[i];
-        const bw_st_tensor *t = bw__st_find(file, e->name);
-        if (!t && e->counter) continue;
-        if (!t) {
-            shape_text(shape, e->ndim, e->shape);
-            return bw_fail(BW_ESHAPE, "%s: %s %s is missing (%s of width %" PRId64 ")", path, e->name, shape,
-                           arch_names[network->config.model.arch], network->config.model.width);
-        }
-        bw_status st = check_tensor(e, t, network, path);
-        if (st != BW_OK) return st;
-    }
-    for (int64_t i = 0; i < bw__st_count(file); i++) {
-        const bw_st_tensor *t = bw__st_at(file, i);
-        if (is_classifier(t->name) || is_listed(list, t->name)) continue;
-        shape_text(shape, t->ndim, t->shape);
-        return bw_fail(BW_ESHAPE, "%s: %s %s is not part of the network (%s of width %" PRId64 ")", path,
-                       t->name, shape, arch_names[network->config.model.arch], network->config.model.width);
-    }
-    return BW_OK;
-}
-
-/* After check_file(), which leaves nothing here that can fail. */
-static bw_status copy_file(bw_network *network, const entry_list *list, const bw_st_file *file)
-{
-    bw_status st = BW_OK;
-    for (int64_t i = 0; st == BW_OK && i < list->n; i++) {
-        const entry *e = &list->items[i];
-        const bw_st_tensor *t = bw__st_find(file, e->name);
-        bw_params *params = &network->params[e->block];
-        if (!e->counter)
-            st = bw__st_to_f32(params->values + e->offset, t);
-        else if (t)
-            memcpy(&params->batches_tracked, t->data, sizeof params->batches_tracked);
-    }
     return st;
 }
 
@@ -273,7 +80,7 @@ static bw_status copy_file(bw_network *network, const entry_list *list, const bw
 /* Number of residual units of a stage, from the names. */
 static int count_units(const bw_st_file *file, int stage)
 {
-    char name[NAME_ROOM];
+    char name[64];
     for (int n = 0; n < MAX_UNITS; n++) {
         (void)snprintf(name, sizeof name, "layer%d.%d.conv1.weight", stage, n);
         if (!bw__st_find(file, name)) return n;
@@ -301,7 +108,7 @@ static bw_status arch_from_names(bw_arch *out, const bw_st_file *file, const cha
 
 static bw_status config_from_names(bw_config *config, const bw_st_file *file, const char *path)
 {
-    char shape[SHAPE_ROOM];
+    char shape[BW_SHAPE_TEXT];
     const bw_st_tensor *conv1 = bw__st_find(file, "conv1.weight");
     if (!conv1)
         return bw_fail(BW_ESHAPE, "%s: conv1.weight is missing: not a network with torchvision's names",
@@ -309,7 +116,7 @@ static bw_status config_from_names(bw_config *config, const bw_st_file *file, co
     const int64_t *d = conv1->shape;
     bool cifar = d[2] == 3 && d[3] == 3;
     if (conv1->ndim != 4 || d[1] != 3 || d[0] < 8 || d[0] % 8 != 0 || !(cifar || (d[2] == 7 && d[3] == 7))) {
-        shape_text(shape, conv1->ndim, d);
+        bw__shape_text(shape, conv1->ndim, d);
         return bw_fail(BW_ESHAPE,
                        "%s: conv1.weight has shape %s, should be [width, 3, 7, 7] or [width, 3, 3, 3] with a "
                        "width that is a multiple of 8",
@@ -406,50 +213,24 @@ out:
     return st;
 }
 
-/* Leaves in the list the heads and projectors that are in the file as a whole, each tensor with its shape.
- * Returns how many; *out_all: how many there were. */
-static int keep_matching(int *out_all, entry_list *list, const bw_st_file *file)
-{
-    int64_t kept = 0;
-    int matching = 0;
-    *out_all = 0;
-    for (int64_t first = 0, end; first < list->n; first = end) {
-        const entry *e = &list->items[first];
-        bool all = true;
-        for (end = first; end < list->n; end++) {
-            const entry *next = &list->items[end];
-            if (next->block != e->block || next->part != e->part) break;
-            const bw_st_tensor *t = bw__st_find(file, next->name);
-            if (t ? !same_shape(next, t) || !is_type_of(next, t->dtype) : !next->counter) all = false;
-        }
-        ++*out_all;
-        if (!all) continue;
-        matching++;
-        memmove(&list->items[kept], e, (size_t)(end - first) * sizeof *e);
-        kept += end - first;
-    }
-    list->n = kept;
-    return matching;
-}
-
 /* Copies trunk and heads of the files, all or nothing. */
 static bw_status read_files(bw_network *network, files *f, bool *out_heads)
 {
     bw_status st = BW_OK;
-    entry_list trunk = { 0 }, heads = { 0 };
+    bw_entry_list trunk = { 0 }, heads = { 0 };
 
     *out_heads = false;
-    BW_TRY(list_entries(&trunk, network, false));
-    BW_TRY(check_file(&trunk, f->trunk, network, f->trunk_path));
+    BW_TRY(bw__entries_list(&trunk, network, false));
+    BW_TRY(bw__entries_check(&trunk, f->trunk, network, f->trunk_path));
     if (f->heads && network->has_heads) {
-        BW_TRY(list_entries(&heads, network, true));
-        if (check_file(&heads, f->heads, network, f->heads_path) != BW_OK) leave_heads_out(f);
+        BW_TRY(bw__entries_list(&heads, network, true));
+        if (bw__entries_check(&heads, f->heads, network, f->heads_path) != BW_OK) leave_heads_out(f);
     }
     if (f->heads && network->has_heads) {
-        BW_TRY(copy_file(network, &heads, f->heads));
+        BW_TRY(bw__entries_copy(network, &heads, f->heads));
         *out_heads = true;
     }
-    BW_TRY(copy_file(network, &trunk, f->trunk)); /* last: the counters are the trunk's */
+    BW_TRY(bw__entries_copy(network, &trunk, f->trunk)); /* last: the counters are the trunk's */
 out:
     bw__free(trunk.items);
     bw__free(heads.items);
@@ -496,7 +277,7 @@ static bool takes_weights(const bw_config *config, int block)
 }
 
 /* Leaves in the list what belongs to blocks of train.init_blocks. */
-static void keep_chosen(entry_list *list, const bw_config *config)
+static void keep_chosen(bw_entry_list *list, const bw_config *config)
 {
     int64_t kept = 0;
     for (int64_t i = 0; i < list->n; i++)
@@ -505,7 +286,7 @@ static void keep_chosen(entry_list *list, const bw_config *config)
 }
 
 /* With train.init_blocks: one line for each block. */
-static void say_chosen(const bw_network *network, const entry_list *heads, const char *path)
+static void say_chosen(const bw_network *network, const bw_entry_list *heads, const char *path)
 {
     for (int k = 0; k < network->blocks; k++) {
         bool head = false, projector = false;
@@ -526,20 +307,20 @@ bw_status bw_network_init_from(bw_network *network, const char *path)
 {
     bw_status st = BW_OK;
     files f = { 0 };
-    entry_list trunk = { 0 }, heads = { 0 };
+    bw_entry_list trunk = { 0 }, heads = { 0 };
     int taken = 0, all = 0;
 
     BW_TRY(open_files(&f, path));
-    BW_TRY(list_entries(&trunk, network, false));
-    BW_TRY(check_file(&trunk, f.trunk, network, f.trunk_path));
+    BW_TRY(bw__entries_list(&trunk, network, false));
+    BW_TRY(bw__entries_check(&trunk, f.trunk, network, f.trunk_path));
     if (f.heads && network->has_heads) {
-        BW_TRY(list_entries(&heads, network, true));
-        taken = keep_matching(&all, &heads, f.heads);
+        BW_TRY(bw__entries_list(&heads, network, true));
+        taken = bw__entries_keep_matching(&all, &heads, f.heads);
         keep_chosen(&heads, &network->config);
-        BW_TRY(copy_file(network, &heads, f.heads));
+        BW_TRY(bw__entries_copy(network, &heads, f.heads));
     }
     keep_chosen(&trunk, &network->config);
-    BW_TRY(copy_file(network, &trunk, f.trunk)); /* last: the counters are the trunk's */
+    BW_TRY(bw__entries_copy(network, &trunk, f.trunk)); /* last: the counters are the trunk's */
     if (network->config.train.init_blocks.n > 0)
         say_chosen(network, &heads, path);
     else if (taken == all || taken == 0)
