@@ -1,5 +1,6 @@
 /* Probe, nearest neighbours and embed over a tiny network and images in memory. */
 #include "data/memory_dataset.h"
+#include "data/temp_files.h"
 #include "blockwise/evaluate.h"
 #include "data/augment.h"
 #include "eval/features.h"
@@ -80,6 +81,44 @@ static void probe_reports_every_block_and_feature_then_the_concatenations(void *
         expect_line(r[i].protocol, "153 training images");
     }
     free(r);
+}
+
+/* Eight units are eight blocks, trained block by block or end to end. */
+static void probe_takes_every_unit_of_any_order_and_all_of_them_together(void **state)
+{
+    (void)state;
+    static const char *const orders[] = { "train.order=simultaneous", "train.order=end-to-end" };
+    char *folder = new_folder();
+    for (int i = 0; i < 2; i++) {
+        bw_config config = bw_config_default();
+        bw_network *made = NULL, *loaded = NULL;
+        bw_probe_options o = bw_probe_options_default();
+        bw_probe_result *r = NULL;
+        int n = 0;
+        const char *const settings[] = { "model.arch=resnet18", "model.width=8", "model.stem=cifar",
+                                         "data.image_size=12",  "threads=1",     "projector.widths=[8, 8]",
+                                         "model.cuts=units",    orders[i] };
+        for (size_t j = 0; j < sizeof settings / sizeof *settings; j++)
+            CHECK_OK(bw_config_set(&config, settings[j]));
+        CHECK_OK(bw_config_resolve(&config));
+        CHECK_OK(bw_network_create(&made, &config));
+        CHECK_OK(bw_network_save(made, in(folder, "model.safetensors"), in(folder, "heads.safetensors")));
+        CHECK_OK(bw_network_load(&loaded, in(folder, "model.safetensors")));
+        o.trunk = o.concat = true;
+        o.epochs = 12;
+        o.threads = 1;
+        CHECK_OK(bw_probe(&r, &n, loaded, &train, &test, &o, NULL, NULL));
+        assert_int_equal(n, 2 * 8 + 2);
+        for (int j = 0; j < n; j++) {
+            assert_int_equal(r[j].block, j < 16 ? j / 2 : -1);
+            assert_int_equal(r[j].feature, j % 2 ? BW_FEATURE_TRUNK : BW_FEATURE_HEAD);
+            assert_true(good_but_for_the_last(r[j].top1, 90));
+        }
+        free(r);
+        bw_network_free(made);
+        bw_network_free(loaded);
+    }
+    remove_folder(folder);
 }
 
 static void augmented_probe_learns_from_crops_and_names_its_protocol(void **state)
@@ -406,6 +445,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(probe_reports_every_block_and_feature_then_the_concatenations),
+        cmocka_unit_test(probe_takes_every_unit_of_any_order_and_all_of_them_together),
         cmocka_unit_test(augmented_probe_learns_from_crops_and_names_its_protocol),
         cmocka_unit_test(knn_reports_every_block_for_every_k),
         cmocka_unit_test(raw_pixels_need_no_network),
