@@ -128,11 +128,11 @@ static void embeddings_in_a_few_of_many_directions_have_collapsed(void **state)
 {
     (void)state;
     course c = fine;
-    c.rank[1] = 5.5; /* a twentieth of 128 is 6.4 */
+    c.rank[1] = 1.0;
     judge(&c, 1, 1000);
     assert_verdict(0, BW_VERDICT_COLLAPSED, "effective rank", "loss.lambda");
     /* As few as at the start are not of the training's making, and with two classes they are all. */
-    c.rank[0] = 8;
+    c.rank[0] = 1.6;
     judge(&c, 1, 1000);
     assert_verdict(0, BW_VERDICT_LEARNT, "", "");
     c.rank[0] = 30;
@@ -147,6 +147,9 @@ static void embeddings_that_lost_directions_are_weak(void **state)
     course c = fine;
     c.rank[0] = 60;
     c.rank[1] = 12;
+    judge(&c, 1, 1000);
+    assert_verdict(0, BW_VERDICT_LEARNT, "", "");
+    c.rank[1] = 3;
     judge(&c, 1, 1000);
     assert_verdict(0, BW_VERDICT_WEAK, "of 128 (60.0 at the start)", "optimizer.lr");
 }
