@@ -232,6 +232,24 @@ static void a_list_says_which_images_and_can_be_written(void **state)
     remove_folder(folder);
 }
 
+static void batch_leaves_sixteen_steps_an_epoch_unless_it_is_given(void **state)
+{
+    (void)state;
+    const char *names[3] = { "red", "green", "blue" };
+    bw_dataset many = memory_dataset(&train_images, 600, 3, names);
+    bw_finetune_options o = quick();
+    bw_finetune_result r;
+    o.epochs = 1;
+    CHECK_OK(bw_finetune(&r, network, &many, &test, &o, NULL, NULL));
+    assert_int_equal(r.batch, 32);
+    assert_int_equal(r.steps, 18);
+    o.batch = 250;
+    CHECK_OK(bw_finetune(&r, network, &many, &test, &o, NULL, NULL));
+    assert_int_equal(r.batch, 250);
+    assert_int_equal(r.steps, 2);
+    memory_dataset_free(&many);
+}
+
 static int stop_soon(void *user, const char *what, double done)
 {
     (void)user, (void)what;
@@ -270,6 +288,7 @@ int main(void)
         cmocka_unit_test(one_step_with_rates_by_part_is_sgd_with_these_rates),
         cmocka_unit_test(trunk_feature_and_end_to_end_networks_are_tuned_too),
         cmocka_unit_test(a_list_says_which_images_and_can_be_written),
+        cmocka_unit_test(batch_leaves_sixteen_steps_an_epoch_unless_it_is_given),
         cmocka_unit_test(what_makes_no_sense_is_refused_and_callers_can_interrupt),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
