@@ -27,7 +27,8 @@ typedef struct bw_step {
     double embedding_std[BW_MAX_BLOCKS];  /**< mean std over the batch of L2-normalised z, times sqrt(D) */
     double effective_rank[BW_MAX_BLOCKS]; /**< RankMe of z */
     double effective_rank_max[BW_MAX_BLOCKS]; /**< the most it can be: the smaller of images and D */
-    double dead_channels[BW_MAX_BLOCKS];      /**< share of the output's channels that are 0 in both views */
+    double dead_channels[BW_MAX_BLOCKS]; /**< share of the output's channels that are 0 in both views; with
+train.split of the last part */
     /** Online probe (probe.every), per cent: of this step's labelled images in both views; and of test
      *  images in evaluation mode after this step, every probe.every epochs and at the end. */
     bool has_probe, has_probe_test;
@@ -51,7 +52,8 @@ BW_API void bw_trainer_free(bw_trainer *trainer);
 /** One optimiser step of every block that learns now (train.order, train.blocks) on views [2, batch, S, S,
  * 3], f32, normalised (NHWC). labels [batch]: classes from 0, or -1; may be NULL where no loss needs them and
  * there is no online probe.
- *  @return BW_OK; BW_ENONFINITE naming block and step, with every block before it already updated;
+ *  @return BW_OK; BW_ENONFINITE naming block and step, with every block before it already updated
+ *          (none with train.split);
  *          BW_EDATA (a label is not in [0, loss.classes)), BW_EINVAL (no labels, and a loss needs them);
  *          BW_EKERNEL */
 BW_API BW_MUST_CHECK
