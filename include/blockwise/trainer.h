@@ -28,7 +28,7 @@ typedef struct bw_step {
     double effective_rank[BW_MAX_BLOCKS]; /**< RankMe of z */
     double effective_rank_max[BW_MAX_BLOCKS]; /**< the most it can be: the smaller of images and D */
     double dead_channels[BW_MAX_BLOCKS]; /**< share of the output's channels that are 0 in both views; with
-train.split of the last part */
+                                            train.split of the last part */
     /** Online probe (probe.every), per cent: of this step's labelled images in both views; and of test
      *  images in evaluation mode after this step, every probe.every epochs and at the end. */
     bool has_probe, has_probe_test;
