@@ -80,6 +80,31 @@ static void row(char *text, size_t size, const bw_verdict *v, int k)
     add(text, size, "  %s", bw_verdict_text(b->word));
 }
 
+static bool same_reason(const bw_verdict *v, int a, int b)
+{
+    return strcmp(v->block[a].reason, v->block[b].reason) == 0 &&
+           strcmp(v->block[a].advice, v->block[b].advice) == 0;
+}
+
+static bool said_before(const bw_verdict *v, int k)
+{
+    for (int before = 0; before < k; before++)
+        if (same_reason(v, before, k)) return true;
+    return false;
+}
+
+/* "blocks 1, 3: its loss rose ...; try ..." of all blocks whose reason is that of block k. */
+static void reason_line(char *text, size_t size, const bw_verdict *v, int k)
+{
+    int others = 0;
+    for (int i = k + 1; i < v->blocks; i++)
+        others += same_reason(v, i, k);
+    add(text, size, others > 0 ? "blocks %d" : "block %d", k + 1);
+    for (int i = k + 1; i < v->blocks; i++)
+        if (same_reason(v, i, k)) add(text, size, ", %d", i + 1);
+    add(text, size, ": %s%s%s", v->block[k].reason, v->block[k].advice[0] ? "; " : "", v->block[k].advice);
+}
+
 bool cli_verdict_line(char *text, size_t size, const bw_verdict *v, int line)
 {
     int reason = line - 1 - v->blocks;
@@ -88,9 +113,7 @@ bool cli_verdict_line(char *text, size_t size, const bw_verdict *v, int line)
     if (line == 0) heading(text, size, v);
     if (line > 0 && line <= v->blocks) row(text, size, v, line - 1);
     for (int k = 0; k < v->blocks && reason >= 0; k++)
-        if (v->block[k].reason[0] && reason-- == 0)
-            add(text, size, "block %d: %s%s%s", k + 1, v->block[k].reason, v->block[k].advice[0] ? "; " : "",
-                v->block[k].advice);
+        if (v->block[k].reason[0] && !said_before(v, k) && reason-- == 0) reason_line(text, size, v, k);
     return text[0] != '\0';
 }
 

@@ -144,7 +144,7 @@ static void judge_block(bw_block_verdict *v, const bw_history *h, int k)
     for (int i = 0; i < h->terms; i++)
         v->term[i] = b->term[i];
     if (v->word == BW_VERDICT_TOO_SHORT)
-        (void)snprintf(v->reason, sizeof v->reason, "%" PRId64 " steps; it takes %" PRId64, b->steps,
+        (void)snprintf(v->reason, sizeof v->reason, "%" PRId64 " steps; a verdict takes %" PRId64, b->steps,
                        LEAST_STEPS);
     if (v->word == BW_VERDICT_LEARNT) judge_rank(v);
     if (v->word == BW_VERDICT_LEARNT) judge_loss(v);

@@ -25,7 +25,7 @@ says '"effective_rank_max": 16'
 
 expect 0 "" "${pretrain[@]}" --out "$work/quiet" --quiet
 not_said .
-expect 0 "^block 4: 3 steps; it takes 20$" "${pretrain[@]}" --out "$work/short"
+expect 0 "^blocks 1, 2, 3, 4: 3 steps; a verdict takes 20$" "${pretrain[@]}" --out "$work/short"
 printf '%s\n' "$stderr" | grep -qE "too short to say$" || fail "three steps are judged: $stderr"
 not_said "^warning"
 expect 0 "" "${pretrain[@]}" --out "$work/random" --set train.steps=0

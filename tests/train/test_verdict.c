@@ -206,7 +206,7 @@ static void too_few_steps_are_not_judged(void **state)
     bad.loss[1] = 40;
     for (int64_t steps = 0; steps <= 19; steps += steps < 3 ? 1 : 16) {
         judge(&bad, 1, steps);
-        if (steps > 0) assert_verdict(0, BW_VERDICT_TOO_SHORT, "steps; it takes 20", "");
+        if (steps > 0) assert_verdict(0, BW_VERDICT_TOO_SHORT, "steps; a verdict takes 20", "");
     }
     judge(&bad, 1, 20);
     assert_verdict(0, BW_VERDICT_COLLAPSED, "embedding std 0 ", "optimizer.lr");
