@@ -19,12 +19,17 @@ typedef enum bw_dtype { BW_DTYPE_F32, BW_DTYPE_BF16, BW_DTYPE_AUTO } bw_dtype;
 typedef enum bw_arch { BW_ARCH_RESNET18, BW_ARCH_RESNET34, BW_ARCH_RESNET50, BW_ARCH_RESNET101 } bw_arch;
 typedef enum bw_stem { BW_STEM_IMAGENET, BW_STEM_CIFAR } bw_stem;
 typedef enum bw_pool { BW_POOL_GSP, BW_POOL_CBE, BW_POOL_LSP } bw_pool;
-typedef enum bw_loss_name {
-    BW_LOSS_BARLOW_TWINS,
-    BW_LOSS_VICREG,
-    BW_LOSS_SIMCLR,
-    BW_LOSS_CROSS_ENTROPY
-} bw_loss_name;
+/** Every loss, a line each: the end of its enum's name, its word in settings, its operations in
+ *  src/loss/NAME.c. docs/architecture.md shows how one is added. */
+#define BW_LOSS_LIST(X)                                                                                      \
+    X(BARLOW_TWINS, "barlow-twins", barlow_twins)                                                            \
+    X(VICREG, "vicreg", vicreg)                                                                              \
+    X(SIMCLR, "simclr", simclr)                                                                              \
+    X(CROSS_ENTROPY, "cross-entropy", cross_entropy)
+
+#define BW_LOSS_ENUM_(end, word, ops) BW_LOSS_##end,
+typedef enum bw_loss_name { BW_LOSS_LIST(BW_LOSS_ENUM_) } bw_loss_name;
+#undef BW_LOSS_ENUM_
 typedef enum bw_noise_kind { BW_NOISE_NONE, BW_NOISE_ALL, BW_NOISE_HW, BW_NOISE_C } bw_noise_kind;
 typedef enum bw_order { BW_ORDER_SIMULTANEOUS, BW_ORDER_END_TO_END, BW_ORDER_SEQUENTIAL } bw_order;
 typedef enum bw_optimizer_name { BW_OPTIMIZER_LARS, BW_OPTIMIZER_SGD, BW_OPTIMIZER_ADAMW } bw_optimizer_name;

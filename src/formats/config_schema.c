@@ -10,7 +10,8 @@ static const char *const STEMS[] = { "imagenet", "cifar", NULL };
 static const char *const CUTS[] = { "stages", "units", NULL };
 static const char *const BLOCKS[] = { "all", NULL };
 static const char *const POOLS[] = { "gsp", "cbe", "lsp", NULL };
-static const char *const LOSSES[] = { "barlow-twins", "vicreg", "simclr", "cross-entropy", NULL };
+#define LOSS_WORD(end, word, name) word,
+static const char *const LOSSES[] = { BW_LOSS_LIST(LOSS_WORD) NULL };
 static const char *const NOISES[] = { "none", "all", "hw", "c", NULL };
 static const char *const ORDERS[] = { "simultaneous", "end-to-end", "sequential", NULL };
 static const char *const OPTIMIZERS[] = { "lars", "sgd", "adamw", NULL };

@@ -2,17 +2,10 @@
 #include "base/memory.h"
 #include <math.h>
 
-/* Every loss: what a config calls it, and its operations in src/loss/NAME.c. */
-#define LOSSES(X)                                                                                            \
-    X(BW_LOSS_BARLOW_TWINS, bw__loss_barlow_twins)                                                           \
-    X(BW_LOSS_VICREG, bw__loss_vicreg)                                                                       \
-    X(BW_LOSS_SIMCLR, bw__loss_simclr)                                                                       \
-    X(BW_LOSS_CROSS_ENTROPY, bw__loss_cross_entropy)
-
-#define DECLARE(name, ops) extern const bw_loss_ops ops;
-#define ENTRY(name, ops)   [name] = &(ops),
-LOSSES(DECLARE)
-static const bw_loss_ops *const losses[] = { LOSSES(ENTRY) };
+#define DECLARE(end, word, name) extern const bw_loss_ops bw__loss_##name;
+#define ENTRY(end, word, name)   [BW_LOSS_##end] = &bw__loss_##name,
+BW_LOSS_LIST(DECLARE)
+static const bw_loss_ops *const losses[] = { BW_LOSS_LIST(ENTRY) };
 
 struct bw_loss {
     const bw_loss_ops *ops;

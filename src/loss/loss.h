@@ -1,5 +1,5 @@
-/* A loss of two views' embeddings and its gradient. Adding one: a file with its bw_loss_ops and a line in
- * loss.c, its word in bw_loss_name and the schema (docs/architecture.md has an example). */
+/* A loss of two views' embeddings and its gradient. Adding one: a file with its bw_loss_ops, a line in
+ * BW_LOSS_LIST of blockwise/config.h (docs/architecture.md has an example). */
 #ifndef BW_LOSS_LOSS_H
 #define BW_LOSS_LOSS_H
 #include "blockwise/config.h"
