@@ -9,6 +9,7 @@
 #include "train/trainer_internal.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 /* What a run touches beyond what is resident when its kernels have just been made: code of this program and
  * of the libraries, stacks, buffers for files. Measured: 3 to 5 MB, oneDNN 2.6.3, 2 threads. */
@@ -160,11 +161,28 @@ static const char *bytes_text(char *text, size_t size, int64_t bytes)
     return text;
 }
 
-/* "; the largest batch that fits is 96 (128 with train.recompute: true)" */
+/* The fewest parts, by doubling, in which the batch fits as it is; 0: none do. */
+static bw_status fewest_parts(int64_t *out, const bw_config *config, int64_t bytes, int64_t process_bytes)
+{
+    bw_config c = *config;
+    int64_t batch = config->train.batch, peak = 0;
+    *out = 0;
+    for (c.train.split *= 2; batch % c.train.split == 0 && batch / c.train.split >= SMALLEST_BATCH;
+         c.train.split *= 2) {
+        bw_status st = peak_of_batch(&peak, &c, batch / c.train.split, process_bytes);
+        if (st != BW_OK) return st;
+        if (peak > bytes) continue;
+        *out = c.train.split;
+        break;
+    }
+    return BW_OK;
+}
+
+/* "the largest train.batch that fits is 96 (128 with train.recompute: true); in parts, with ..." */
 static bw_status advice(char *text, size_t size, const bw_config *config, const bw_plan *plan, int64_t bytes)
 {
     bw_status st = BW_OK;
-    int64_t batch = 0, recomputed = 0;
+    int64_t batch = 0, recomputed = 0, parts = 0;
     bytes -= bytes / RESERVE; /* what is free changes from moment to moment */
     BW_TRY(largest_batch(&batch, config, bytes, plan->process_bytes));
     if (!config->train.recompute) {
@@ -186,6 +204,11 @@ static bw_status advice(char *text, size_t size, const bw_config *config, const 
     else
         (void)snprintf(text, size,
                        "no batch fits; set smaller projector.widths, model.width or data.image_size");
+    BW_TRY(fewest_parts(&parts, config, bytes, plan->process_bytes));
+    size_t used = strlen(text);
+    if (parts > 0)
+        (void)snprintf(text + used, size - used,
+                       "; in parts, with train.split: %" PRId64 ", this one fits too", parts);
 out:
     return st;
 }
@@ -193,7 +216,7 @@ out:
 bw_status bw_plan_check(const bw_config *config)
 {
     bw_plan plan;
-    char hint[192], needs[32], has[32];
+    char hint[256], needs[32], has[32];
     bw_status st = bw_plan_make(&plan, config);
     if (st != BW_OK) return st;
     bw_available there = available(config);

@@ -72,5 +72,9 @@ batch=$(printf '%s' "$stderr" | sed 's/.*that fits is \([0-9]*\).*/\1/')
 expect 0 "" bench step "${small[@]}" --set train.batch="$batch" --steps 1 --warmup 0 --quiet
 expect 1 'needs about .* the largest train.batch that fits is ' pretrain --data "$work/data" --out "$work/new/run" \
   "${small[@]}" --set train.batch=48 --set data.image_size=100
+split=$(printf '%s' "$stderr" | sed -n 's/.*with train.split: \([0-9]*\), this one fits too.*/\1/p')
+[ -n "$split" ] || fail "no parts are named: $stderr"
+expect 0 "" bench step "${small[@]}" --set train.batch=48 --set data.image_size=100 --set "train.split=$split" \
+  --steps 1 --warmup 0 --quiet
 [ ! -e "$work/new" ] || fail "a run that cannot fit left $work/new behind"
 finish
