@@ -78,10 +78,13 @@ static int distance(const char *a, const char *b)
     return row[width];
 }
 
-/* Of a name as written to a key: a name without its group ("lr") is compared to the keys' last words too. */
+/* Of a name as written to a key: a name without its group ("lr") is compared to the keys' last words too, and
+ * one without the last words of a key ("optimizer.decay") is near to it however long they are. */
 static int key_distance(const char *path, const char *name)
 {
     const char *last = strrchr(name, '.');
+    size_t length = strlen(path);
+    if (strncmp(path, name, length) == 0 && name[length] == '_') return 1;
     int whole = distance(path, name);
     if (!last || strchr(path, '.')) return whole;
     int part = distance(path, last + 1);

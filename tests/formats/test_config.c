@@ -171,6 +171,8 @@ static void unknown_key_names_place_and_nearest_key(void **state)
     assert_message("--set train.batchh=4: unknown key 'train.batchh'; did you mean 'train.batch'?");
     assert_int_equal(bw_config_set(&c, "lr=4"), BW_EINVAL);
     assert_message_has("did you mean 'optimizer.lr'?");
+    assert_int_equal(bw_config_set(&c, "optimizer.decay=[0.5]"), BW_EINVAL);
+    assert_message_has("did you mean 'optimizer.decay_at'?");
     assert_int_equal(bw_config_set(&c, "head.widths=[4]"), BW_EINVAL);
     assert_message_has("unknown key 'head.widths'");
 }
