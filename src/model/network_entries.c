@@ -89,9 +89,19 @@ void bw__shape_text(char text[BW_SHAPE_TEXT], int ndim, const int64_t *shape)
     (void)snprintf(text + used, BW_SHAPE_TEXT - used, "]");
 }
 
-static const char *arch_name(const bw_network *network)
+enum { NETWORK_TEXT = 192 };
+
+/* What weights are asked for, and which settings ask for them. */
+static const char *network_text(char text[NETWORK_TEXT], const bw_network *network)
 {
-    return bw__key(bw__key_find("model.arch"))->names[network->config.model.arch];
+    const bw_model_config *m = &network->config.model;
+    (void)snprintf(text, NETWORK_TEXT,
+                   "(%s of width %" PRId64
+                   ", stem %s); weights fit only their own model.arch, model.width and "
+                   "model.stem",
+                   bw__key(bw__key_find("model.arch"))->names[m->arch], m->width,
+                   bw__key(bw__key_find("model.stem"))->names[m->stem]);
+    return text;
 }
 
 static bool same_shape(const bw_entry *e, const bw_st_tensor *t)
@@ -112,12 +122,12 @@ static bool is_type_of(const bw_entry *e, bw_st_dtype dtype)
 static bw_status check_tensor(const bw_entry *e, const bw_st_tensor *t, const bw_network *network,
                               const char *path)
 {
-    char got[BW_SHAPE_TEXT], want[BW_SHAPE_TEXT];
+    char got[BW_SHAPE_TEXT], want[BW_SHAPE_TEXT], of[NETWORK_TEXT];
     if (!same_shape(e, t)) {
         bw__shape_text(got, t->ndim, t->shape);
         bw__shape_text(want, e->ndim, e->shape);
-        return bw_fail(BW_ESHAPE, "%s: %s has shape %s, should be %s (%s of width %" PRId64 ")", path,
-                       e->name, got, want, arch_name(network), network->config.model.width);
+        return bw_fail(BW_ESHAPE, "%s: %s has shape %s, should be %s %s", path, e->name, got, want,
+                       network_text(of, network));
     }
     if (!is_type_of(e, t->dtype))
         return bw_fail(BW_ESHAPE, "%s: %s has a type of number that cannot be used, should be %s", path,
@@ -141,15 +151,15 @@ static bool is_listed(const bw_entry_list *list, const char *name)
 bw_status bw__entries_check(const bw_entry_list *list, const bw_st_file *file, const bw_network *network,
                             const char *path)
 {
-    char shape[BW_SHAPE_TEXT];
+    char shape[BW_SHAPE_TEXT], of[NETWORK_TEXT];
     for (int64_t i = 0; i < list->n; i++) {
         const bw_entry *e = &list->items[i];
         const bw_st_tensor *t = bw__st_find(file, e->name);
         if (!t && e->counter) continue;
         if (!t) {
             bw__shape_text(shape, e->ndim, e->shape);
-            return bw_fail(BW_ESHAPE, "%s: %s %s is missing (%s of width %" PRId64 ")", path, e->name, shape,
-                           arch_name(network), network->config.model.width);
+            return bw_fail(BW_ESHAPE, "%s: %s %s is missing %s", path, e->name, shape,
+                           network_text(of, network));
         }
         bw_status st = check_tensor(e, t, network, path);
         if (st != BW_OK) return st;
@@ -158,8 +168,8 @@ bw_status bw__entries_check(const bw_entry_list *list, const bw_st_file *file, c
         const bw_st_tensor *t = bw__st_at(file, i);
         if (is_classifier(t->name) || is_listed(list, t->name)) continue;
         bw__shape_text(shape, t->ndim, t->shape);
-        return bw_fail(BW_ESHAPE, "%s: %s %s is not part of the network (%s of width %" PRId64 ")", path,
-                       t->name, shape, arch_name(network), network->config.model.width);
+        return bw_fail(BW_ESHAPE, "%s: %s %s is not part of the network %s", path, t->name, shape,
+                       network_text(of, network));
     }
     return BW_OK;
 }

@@ -633,6 +633,17 @@ static void init_with_another_architecture_is_refused(void **state)
     bw_network_free(net);
 }
 
+static void init_with_another_stem_says_which_settings_must_agree(void **state)
+{
+    (void)state;
+    bw_network *from = make("resnet18", "cifar"), *net = make("resnet18", "imagenet");
+    save_both(from);
+    assert_error(bw_network_init_from(net, folder), BW_ESHAPE, "conv1.weight",
+                 "(resnet18 of width 8, stem imagenet)", "model.arch, model.width and model.stem");
+    bw_network_free(from);
+    bw_network_free(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -659,6 +670,7 @@ int main(void)
         cmocka_unit_test_setup(init_of_chosen_blocks_leaves_the_others_as_they_were_drawn, fresh_folder),
         cmocka_unit_test_setup(init_is_all_or_nothing, fresh_folder),
         cmocka_unit_test_setup(init_with_another_architecture_is_refused, fresh_folder),
+        cmocka_unit_test_setup(init_with_another_stem_says_which_settings_must_agree, fresh_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
