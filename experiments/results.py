@@ -7,6 +7,7 @@ Text that explains the numbers is in experiments/results_notes.md. Wants matplot
 """
 import json
 import pathlib
+import re
 import sys
 
 import matplotlib
@@ -17,6 +18,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 TITLES = {
     "end-to-end": "end to end",
+    "end-to-end-head": "end to end, with the blocks' head",
     "blockwise": "blockwise",
     "blockwise-noise": "blockwise with noise",
     "sequential": "sequential",
@@ -26,6 +28,7 @@ TITLES = {
 # Okabe and Ito's colours, which colour-blind readers tell apart; shapes say the same again.
 STYLE = {
     "end-to-end": ("#000000", "o"),
+    "end-to-end-head": ("#CC79A7", "P"),
     "blockwise": ("#0072B2", "s"),
     "blockwise-noise": ("#56B4E9", "^"),
     "sequential": ("#009E73", "D"),
@@ -104,7 +107,7 @@ def main():
     runs = [r for r in records if r["record"] == "run"]
     raw = next((r for r in records if r["record"] == "raw"), None)
     machine = runs[0]["machine"]
-    commits = sorted({r["machine"]["commit"] for r in runs})
+    commits = sorted({re.search(r"\((\w+)\)", r["machine"]["blockwise"]).group(1) for r in runs})
     notes = (pathlib.Path(__file__).parent / "results_notes.md").read_text(encoding="utf-8")
     plot(runs, raw, folder / "results.svg")
     text = f"""# A first result: CIFAR-10 in minutes

@@ -16,7 +16,9 @@ bw_status cli_settings_load(bw_config *config, const cli_options *o, const char 
         if (st != BW_OK) goto out;
     }
     if (o->recipe) BW_TRY(bw_config_load_recipe(config, o->recipe));
-    if (o->config) BW_TRY(bw_config_load_file(config, o->config));
+    if (o->config) st = bw_config_load_file(config, o->config);
+    if (st == BW_EIO) st = bw_fail_prefix(BW_EINVAL, "--config"); /* a name that is wrong, as a recipe's */
+    if (st != BW_OK) goto out;
     for (int i = 0; i < o->n_set; i++)
         BW_TRY(bw_config_set(config, o->set[i]));
 out:

@@ -190,14 +190,14 @@ bw_status bw__entries_copy(bw_network *network, const bw_entry_list *list, const
     return st;
 }
 
-int bw__entries_keep_matching(int *out_all, bw_entry_list *list, const bw_st_file *file)
+int bw__entries_keep_matching(int *out_all, bw_entry_list *list, const bw_st_file *file, const bool *alike)
 {
     int64_t kept = 0;
     int matching = 0;
     *out_all = 0;
     for (int64_t first = 0, end; first < list->n; first = end) {
         const bw_entry *e = &list->items[first];
-        bool all = true;
+        bool all = alike[e->block];
         for (end = first; end < list->n; end++) {
             const bw_entry *next = &list->items[end];
             if (next->block != e->block || next->part != e->part) break;

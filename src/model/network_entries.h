@@ -35,9 +35,9 @@ bw_status bw__entries_write(const char *path, const bw_network *network, const b
 BW_MUST_CHECK
 bw_status bw__entries_check(const bw_entry_list *list, const bw_st_file *file, const bw_network *network,
                             const char *path);
-/* Leaves in the list the heads and projectors that are in the file as a whole, each tensor with its shape.
- * Returns how many; *out_all: how many there were. */
-int bw__entries_keep_matching(int *out_all, bw_entry_list *list, const bw_st_file *file);
+/* Leaves in the list the heads and projectors of blocks with alike[block] that are in the file as a whole,
+ * each tensor with its shape. Returns how many; *out_all: how many there were. */
+int bw__entries_keep_matching(int *out_all, bw_entry_list *list, const bw_st_file *file, const bool *alike);
 /* From the file to the network, after one of the two above. */
 BW_MUST_CHECK
 bw_status bw__entries_copy(bw_network *network, const bw_entry_list *list, const bw_st_file *file);

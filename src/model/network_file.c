@@ -303,11 +303,32 @@ static void say_chosen(const bw_network *network, const bw_entry_list *heads, co
     }
 }
 
+/* Heads go by the number of their block, which says little where the file's network is cut elsewhere: a head
+ * is taken only if the block of that number ends with the same unit there. A file without a config has no
+ * cuts to compare; its names are trusted. */
+static bw_status find_alike(bool alike[BW_MAX_BLOCKS], const bw_network *network, const files *f)
+{
+    bw_config theirs;
+    bw_status st = config_of_file(&theirs, f->trunk, f->trunk_path);
+    if (st != BW_OK) return st;
+    bool known = bw__st_metadata(f->trunk, "config") != NULL;
+    bool whole = network->config.train.order == BW_ORDER_END_TO_END;
+    for (int k = 0; k < network->blocks; k++) {
+        int named =
+            whole ? bw__config_cut_blocks(&network->config) - 1 : k; /* as names of tensors count it */
+        alike[k] = !known || (named < bw__config_cut_blocks(&theirs) &&
+                              bw__cut_block_units(&network->config.model, named).end ==
+                                  bw__cut_block_units(&theirs.model, named).end);
+    }
+    return BW_OK;
+}
+
 bw_status bw_network_init_from(bw_network *network, const char *path)
 {
     bw_status st = BW_OK;
     files f = { 0 };
     bw_entry_list trunk = { 0 }, heads = { 0 };
+    bool alike[BW_MAX_BLOCKS];
     int taken = 0, all = 0;
 
     BW_TRY(open_files(&f, path));
@@ -315,7 +336,8 @@ bw_status bw_network_init_from(bw_network *network, const char *path)
     BW_TRY(bw__entries_check(&trunk, f.trunk, network, f.trunk_path));
     if (f.heads && network->has_heads) {
         BW_TRY(bw__entries_list(&heads, network, true));
-        taken = bw__entries_keep_matching(&all, &heads, f.heads);
+        BW_TRY(find_alike(alike, network, &f));
+        taken = bw__entries_keep_matching(&all, &heads, f.heads, alike);
         keep_chosen(&heads, &network->config);
         BW_TRY(bw__entries_copy(network, &heads, f.heads));
     }

@@ -36,7 +36,7 @@ expect 2 "model.width" "${pretrain[@]}" --out "$work/r" --set model.width=7
 expect 2 "unknown recipe 'cifar'.*cifar10" pretrain --data "$data" --out "$work/r" --recipe cifar
 expect 2 "48 images" "${pretrain[@]}" --out "$work/r" --set train.batch=49
 expect 2 "train.batch" "${pretrain[@]}" --out "$work/r" --set train.batch=1
-expect 1 "nowhere.yaml" pretrain --data "$data" --out "$work/r" --config "$work/nowhere.yaml"
+expect 2 "nowhere.yaml" pretrain --data "$data" --out "$work/r" --config "$work/nowhere.yaml"
 
 # Data.
 mkdir "$work/empty" "$work/texts"

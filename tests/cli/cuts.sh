@@ -39,6 +39,9 @@ expect 2 'block' embed "$work/whole" --data "$work/data" --block 4 --out "$work/
 # Weights go between orders and cuts: the last block's projector fits, since gsp is as wide as head.dim.
 expect 0 '2 of 6 heads and projectors taken over|1 of 6 heads and projectors taken over' \
   pretrain --data "$work/data" --out "$work/blockwise" "${tiny[@]}" --set 'model.cuts=[1,5]' --init "$work/whole"
+# A block of that number that ends elsewhere is another block, though its projector would fit.
+expect 0 "4 of 6 heads and projectors taken over" \
+  pretrain --data "$work/data" --out "$work/elsewhere" "${tiny[@]}" --set 'model.cuts=[1,4]' --init "$work/blockwise"
 expect 0 'trunk and heads taken over' \
   pretrain --data "$work/data" --out "$work/again" "${whole[@]}" --init "$work/blockwise"
 
