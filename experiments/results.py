@@ -18,7 +18,6 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 TITLES = {
     "end-to-end": "end to end",
-    "end-to-end-head": "end to end, with the blocks' head",
     "blockwise": "blockwise",
     "blockwise-noise": "blockwise with noise",
     "sequential": "sequential",
@@ -28,7 +27,6 @@ TITLES = {
 # Okabe and Ito's colours, which colour-blind readers tell apart; shapes say the same again.
 STYLE = {
     "end-to-end": ("#000000", "o"),
-    "end-to-end-head": ("#CC79A7", "P"),
     "blockwise": ("#0072B2", "s"),
     "blockwise-noise": ("#56B4E9", "^"),
     "sequential": ("#009E73", "D"),
@@ -83,7 +81,7 @@ def summary(runs):
 
 
 def plot(runs, raw, path):
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(10.5, 3.8), sharey=True, layout="constrained")
     for axis, feature in zip(axes, ["trunk", "head"]):
         for r in runs:
             values = r["probe"].get(feature, {})
@@ -97,7 +95,7 @@ def plot(runs, raw, path):
         axis.set_xticks(blocks_of(runs))
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("top-1, per cent")
-    axes[1].legend(fontsize=8)
+    axes[1].legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.02, 1.0))
     figure.savefig(path, metadata={"Date": None})
 
 
