@@ -250,7 +250,8 @@ static void a_plan_counts_its_state_and_its_scoring(void **state)
     assert_int_equal(with.weight_bytes - without.weight_bytes, 4 * 2 * CLASSES * (64 + 1) * 4);
     /* At least the output of the stem for six images. */
     assert_true(with.input_bytes - without.input_bytes > BATCH * 16 * 16 * 8 * 4);
-    assert_true(with.peak_bytes > without.peak_bytes);
+    /* What the process has is measured, and may have shrunk between the two. */
+    assert_true(with.peak_bytes - with.process_bytes > without.peak_bytes - without.process_bytes);
 }
 
 static void a_classifier_that_is_not_finite_begins_again(void **state)

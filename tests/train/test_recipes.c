@@ -43,6 +43,7 @@ static bw_config shrunk(const char *recipe)
     set(&c, text);
     (void)snprintf(text, sizeof text, "train.batch=%d", BATCH);
     set(&c, text);
+    if (c.train.split > 1) set(&c, "train.split=2");
     /* The rate of the recipe's own batch: it is proportional to the batch, and twenty steps at a hundredth of
      * the rate would show nothing. */
     (void)snprintf(text, sizeof text, "optimizer.lr=%g", rate / BATCH);
