@@ -168,7 +168,8 @@ typedef struct bw_config {
         int keep;
     } checkpoint;
     struct {
-        int data, block; /**< 1: this version trains in one process */
+        int data;  /**< ranks that share a batch; 0: all ranks there are, over `block` */
+        int block; /**< shares of the blocks, each on ranks of its own */
     } parallel;
     struct {
         int64_t every; /**< epochs between scores of the online probe; 0: none */

@@ -1,6 +1,7 @@
 /** Training: one step at a time, or a whole run with its folder. */
 #ifndef BLOCKWISE_TRAINER_H
 #define BLOCKWISE_TRAINER_H
+#include "blockwise/comm.h"
 #include "blockwise/dataset.h"
 #include "blockwise/network.h"
 #ifdef __cplusplus
@@ -93,7 +94,8 @@ typedef enum bw_request { BW_GO_ON, BW_SAVE_AND_GO_ON, BW_SAVE_AND_STOP } bw_req
 
 /** A whole pretraining run with its folder. Strings are borrowed for the call. */
 typedef struct bw_pretrain_options {
-    const bw_config *config; /**< resolved or not */
+    bw_comm *comm;           /**< ranks that train together, each calling bw_pretrain(); NULL: alone */
+    const bw_config *config; /**< resolved or not; with ranks, that of rank 0 is the run's */
     const char *data;        /**< where the images are; the training split is used */
     const char *format;      /**< NULL: found out by looking */
     const char *out;         /**< run folder */

@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "cli/ranks.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,12 +37,8 @@ void cli_usage_error(const char *fmt, ...)
     exit(CLI_EXIT_USAGE);
 }
 
-int cli_finish(bw_status status)
+static int exit_code(bw_status status)
 {
-    cli_progress_end();
-    if (status == BW_OK) return 0;
-    const char *line = bw_last_error();
-    cli_error("%s", line[0] ? line : bw_status_text(status));
     switch (status) {
     case BW_EINVAL:
     case BW_EEXIST:
@@ -56,6 +53,17 @@ int cli_finish(bw_status status)
     default:
         return CLI_EXIT_FAILURE;
     }
+}
+
+int cli_finish(bw_status status)
+{
+    cli_progress_end();
+    if (status == BW_OK) return 0;
+    int code = exit_code(status == BW_EREMOTE ? bw_comm_remote_status(cli_comm()) : status);
+    const char *line = bw_last_error();
+    cli_ranks_say(status, line[0] ? line : bw_status_text(status));
+    if (!bw_comm_all_failed(cli_comm())) bw_comm_abort(cli_comm(), code);
+    return code;
 }
 
 char *cli_command_line(int argc, char **argv)

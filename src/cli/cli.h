@@ -117,6 +117,7 @@ typedef struct cli_verb {
     const char *notes;   /* shown below the options, or NULL */
     cli_key options[24]; /* ends with CLI_END */
     bool interruptible;  /* asks for signals as it goes; others end at once */
+    bool on_ranks;       /* may be started by mpirun: uses cli_comm() */
     int (*run)(const cli_options *options);
 } cli_verb;
 
@@ -139,6 +140,9 @@ _Noreturn void cli_usage_error(const char *fmt, ...) __attribute__((format(print
 void cli_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Reports a status of the library on stderr and gives its exit code; 0 for BW_OK. */
 int cli_finish(bw_status status);
+
+/* The ranks of the program: joined before a verb that is `on_ranks` runs, left when it is done. */
+bw_comm *cli_comm(void);
 
 /* argv as one line that a shell would read back; the caller frees. */
 char *cli_command_line(int argc, char **argv);

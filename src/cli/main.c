@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "cli/ranks.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -124,7 +125,9 @@ int main(int argc, char **argv)
     options.command = command;
     cli_progress_setup(options.quiet, options.verbose);
     if (verb->interruptible) cli_interrupt_install();
+    cli_ranks_join(verb);
     int code = verb->run(&options);
+    cli_ranks_leave();
     cli_options_clear(&options);
     free(command);
     return code;

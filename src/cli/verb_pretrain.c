@@ -143,6 +143,7 @@ static int run_pretrain(const cli_options *o)
     BW_TRY(cli_settings_load(&config, o, state.base));
     BW_TRY(bw_config_resolve(&config));
     bw_pretrain_options pretrain = { .config = &config,
+                                     .comm = cli_comm(),
                                      .data = state.data,
                                      .format = o->format,
                                      .out = o->out,
@@ -171,5 +172,6 @@ const cli_verb cli_pretrain = {
     .options = { CLI_DATA, CLI_TRAIN_ALIAS, CLI_RUN_OUT, CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_RESUME,
                  CLI_INIT, CLI_DATA_FORMAT, CLI_QUIET, CLI_VERBOSE, CLI_END },
     .interruptible = true,
+    .on_ranks = true,
     .run = run_pretrain
 };

@@ -21,6 +21,9 @@ typedef struct bw_loader_config {
     int64_t batch;                    /* of all ranks together */
     int64_t first, count;             /* the slice [first, first + count) of each batch that is wanted here;
                                          count 0: all of it */
+    int64_t parts;  /* of a batch, 0 or 1: one. With more the slice is that of every part: count / parts
+                       images from `first` on in each batch / parts, so that part for part the ranks have
+                       together what one rank has */
     int64_t images; /* use only these many of a permutation keyed by the seed alone; 0, or more than there
                        are: all */
     uint64_t seed;

@@ -37,8 +37,22 @@ static bw_status check_config(const bw_loader_config *c, int64_t size)
     if (c->first < 0 || c->count < 0 || c->first > c->batch || c->count > c->batch - c->first)
         return bw_fail(BW_EINVAL, "loader: slice of %lld images from %lld on reaches out of a batch of %lld",
                        (long long)c->count, (long long)c->first, (long long)c->batch);
+    if (c->parts > 1 && (c->mode != BW_LOADER_VIEWS || c->batch % c->parts != 0 || c->count % c->parts != 0 ||
+                         c->first + c->count / c->parts > c->batch / c->parts))
+        return bw_fail(BW_EINVAL,
+                       "loader: a slice of %lld images from %lld on is not in %lld parts of a batch of "
+                       "%lld",
+                       (long long)c->count, (long long)c->first, (long long)c->parts, (long long)c->batch);
     if (size < 1) return bw_fail(BW_EDATA, "the data set has no images");
     return BW_OK;
+}
+
+/* Place in the batch of image `i` of the slice. */
+static int64_t place_in_batch(const bw_sampler *s, int64_t i)
+{
+    if (s->parts == 1) return s->first + i;
+    const int64_t run = s->count / s->parts;
+    return i / run * (s->batch / s->parts) + s->first + i % run;
 }
 
 bw_status bw__sampler_init(bw_sampler *sampler, int64_t size, const bw_loader_config *config)
@@ -49,6 +63,7 @@ bw_status bw__sampler_init(bw_sampler *sampler, int64_t size, const bw_loader_co
     if (st != BW_OK) return st;
     sampler->used = c->images > 0 ? min_i64(c->images, size) : size;
     sampler->first = c->first;
+    sampler->parts = c->parts > 1 ? c->parts : 1;
     sampler->count = c->count > 0 ? c->count : c->batch - c->first;
     if (c->mode == BW_LOADER_VIEWS) {
         if (c->batch > sampler->used)
@@ -87,7 +102,7 @@ int64_t bw__sampler_index(const bw_sampler *sampler, int64_t step, int64_t i, in
 {
     const bw_sampler *s = sampler;
     const int64_t epoch = step / s->steps_per_epoch;
-    const int64_t place = (step % s->steps_per_epoch * s->batch + s->first + i + further) % s->used;
+    const int64_t place = (step % s->steps_per_epoch * s->batch + place_in_batch(s, i) + further) % s->used;
     if (s->mode == BW_LOADER_CENTER) return s->subset ? s->subset[place] : place;
     const uint64_t at = bw__permute(s->seed, (uint64_t)epoch, (uint64_t)place, (uint64_t)s->used);
     if (s->used == s->size) return (int64_t)at;

@@ -10,6 +10,7 @@ typedef struct bw_sampler {
     int64_t used;         /* images of it that are used */
     int64_t batch;        /* of all ranks */
     int64_t first, count; /* slice of each batch */
+    int64_t parts;        /* of each batch, and of the slice */
     int64_t steps_per_epoch;
     int64_t *subset; /* [used] ascending, for a limited number of images in the data set's order; or NULL */
 } bw_sampler;

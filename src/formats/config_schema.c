@@ -28,6 +28,7 @@ static const char *const INTERPOLATIONS[] = { "bicubic", "bilinear", NULL };
 #define MOST_STEPS      1e12
 #define MOST_IMAGES     1e12
 #define MOST_PROCESSORS 4096
+#define MOST_RANKS      65536
 
 /* One view's augmentation; the defaults that differ between the views are arguments. */
 #define VIEW_KEYS(prefix, v, blur_prob_, solarize_prob_)                                                     \
@@ -469,19 +470,18 @@ static const bw_key KEYS[] = {
     { .name = "parallel.data",
       AT(parallel.data),
       .type = BW_KEY_INT,
-      RANGE(1, 1),
+      RANGE(1, MOST_RANKS),
+      AUTO(0),
       .may_differ = true,
-      .note = "this version trains in one process",
-      .default_text = "1",
-      .help = "ranks that share a batch" },
+      .default_text = "auto",
+      .help = "ranks that share every batch; auto: as many as there are for each share of the blocks" },
     { .name = "parallel.block",
       AT(parallel.block),
       .type = BW_KEY_INT,
-      RANGE(1, 1),
+      RANGE(1, BW_MAX_BLOCKS),
       .may_differ = true,
-      .note = "this version trains in one process",
       .default_text = "1",
-      .help = "ranks that share the blocks" },
+      .help = "shares of the blocks, each trained by ranks of its own" },
 
     { .name = "probe.every",
       AT(probe.every),

@@ -2,6 +2,7 @@
  * Over a dry arena every layer takes its memory but computes nothing. */
 #ifndef BW_NN_EXEC_H
 #define BW_NN_EXEC_H
+#include "dist/collective.h"
 #include "nn/arena.h"
 #include "nn/profile.h"
 #include "nn/type.h"
@@ -15,6 +16,9 @@ struct bw_exec {
     bw_type type; /* of activations and their gradients in trunks and heads; BW_F32 unless changed */
     bw_kernels *kernels;
     bw_profile *profile; /* borrowed; NULL: not measured */
+    bw_comm *comm;       /* borrowed: ranks that share the batch, the same number of images on each; NULL: all
+                            of it is here */
+    bw_status remote;    /* of the first sum over them that failed; whoever steps looks at it */
 };
 
 /* Sets the number of OpenMP threads of the calling thread, which must be the one that runs layers. */
@@ -26,6 +30,14 @@ static inline bool bw__exec_is_dry(const bw_exec *x)
 {
     return bw__arena_is_dry(&x->arena);
 }
+/* Ranks that share the batch. */
+static inline int bw__exec_ranks(const bw_exec *x)
+{
+    return bw_comm_size(x->comm);
+}
+/* Sums over them, in place, on every rank; nothing alone or over a dry arena. A failure goes to x->remote. */
+void bw__exec_sum_f32(bw_exec *x, float *values, int64_t n);
+void bw__exec_sum_f64(bw_exec *x, double *values, int64_t n);
 static inline float *bw__exec_take_f32(bw_exec *x, int64_t count)
 {
     return bw__arena_take(&x->arena, x->side, (size_t)count * sizeof(float));

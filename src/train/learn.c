@@ -14,7 +14,8 @@ void bw__learn_draw_eps(const void *user, float *eps, int64_t n, int64_t count)
     const bw_trained_block *b = user;
     int64_t per_view = b->block.noise.n;
     uint32_t view = (uint32_t)(n / per_view);
-    int64_t image = b->trainer->part * per_view + n % per_view; /* its place in the batch */
+    const bw_grid *grid = b->trainer->grid; /* of whose ranks each has a piece of every part of the batch */
+    int64_t image = (b->trainer->part * grid->data + grid->place) * per_view + n % per_view;
     bw_rng r = bw__rng(b->trainer->network->config.seed, BW_RNG_NOISE, (uint64_t)b->trainer->steps_done,
                        (uint64_t)image, (uint32_t)b->index * BW_VIEWS + view);
     bw__rng_normal_f32(&r, eps, count);
@@ -69,7 +70,7 @@ static int64_t width(const bw_trained_block *b)
 static bw_status measure_embedding(bw_trainer *t, bw_step *out, int k, const float *z)
 {
     bw_health h;
-    bw_status st = bw__health(&h, &t->exec, z, t->network->config.train.batch, width(&t->blocks[k]));
+    bw_status st = bw__health(&h, &t->exec, z, t->batch, width(&t->blocks[k]));
     if (st != BW_OK) return st;
     out->embedding_std[k] = h.embedding_std;
     out->effective_rank[k] = h.effective_rank;
@@ -160,20 +161,41 @@ static bw_status update(bw_trainer *t, bw_step *out, int k, const float *grads)
     return BW_OK;
 }
 
+/* The loss is that of all ranks' images, and each has the part of its gradient that goes through its own: so
+ * they are summed, not averaged. Goes on beside what follows, until bw__learn_finish(). */
+static bw_status sum_gradients(bw_trainer *t, int k, float *grads)
+{
+    t->summed = k;
+    t->blocks[k].grads = grads;
+    if (bw__exec_is_dry(&t->exec)) return BW_OK;
+    return bw__comm_begin_sum_f32(&t->summing, t->exec.comm, grads, t->network->params[k].trained);
+}
+
 bw_status bw__learn_block(bw_trainer *t, bw_step *out, int k)
 {
     bw_status st = BW_OK;
     bw_trained_block *b = &t->blocks[k];
     bw_run run = block_run(t, k);
     t->exec.side = b->side;
+    BW_TRY(bw__learn_finish(t, out)); /* of the block before, whose buffer is needed */
     b->diff_z = bw__exec_take_f32(&t->exec, b->block.n * width(b));
     BW_TRY(find_loss(t, out, k, b->diff_z, b->z));
     if (out->has_health) measure_output(t, out, k);
     if (t->probe) BW_TRY(teach_probe(t, out, k));
     BW_TRY(bw__block_backward(&b->block, &run, b->diff_z, b->in, b->out));
-    BW_TRY(update(t, out, k, t->grads));
+    BW_TRY(sum_gradients(t, k, t->grads));
+    if (bw__exec_ranks(&t->exec) == 1) BW_TRY(bw__learn_finish(t, out));
 out:
     return st;
+}
+
+bw_status bw__learn_finish(bw_trainer *t, bw_step *out)
+{
+    int k = t->summed;
+    if (k < 0) return BW_OK;
+    t->summed = -1;
+    bw_status st = bw__comm_finish(&t->summing);
+    return st == BW_OK ? update(t, out, k, t->blocks[k].grads) : st;
 }
 
 /* --- a batch in parts --- */
@@ -182,7 +204,7 @@ out:
 static float *rows_of_part(const bw_trainer *t, const bw_trained_block *b, float *whole, int view)
 {
     int64_t images = b->block.n / BW_VIEWS;
-    return whole + (view * t->network->config.train.batch + t->part * images) * width(b);
+    return whole + (view * t->batch + t->part * images) * width(b);
 }
 
 void bw__learn_prepare(bw_trainer *t)
@@ -192,7 +214,7 @@ void bw__learn_prepare(bw_trainer *t)
     for (int k = 0; k <= t->phase->last; k++) {
         bw_trained_block *b = &t->blocks[k];
         if (!t->phase->learns[k]) continue;
-        b->batch_z = bw__exec_take_f32(&t->exec, BW_VIEWS * t->network->config.train.batch * width(b));
+        b->batch_z = bw__exec_take_f32(&t->exec, BW_VIEWS * t->batch * width(b));
         b->sum = sum;
         sum += t->network->params[k].trained;
     }
@@ -211,7 +233,7 @@ bw_status bw__learn_keep(bw_trainer *t, bw_step *out, int k)
 bw_status bw__learn_loss(bw_trainer *t, bw_step *out, int k)
 {
     const bw_trained_block *b = &t->blocks[k];
-    int64_t count = BW_VIEWS * t->network->config.train.batch * width(b);
+    int64_t count = BW_VIEWS * t->batch * width(b);
     t->exec.side = BW_LOW;
     t->exec.arena.lap = 0;
     size_t mark = bw__exec_mark(&t->exec);
@@ -244,7 +266,8 @@ out:
 
 bw_status bw__learn_update(bw_trainer *t, bw_step *out, int k)
 {
-    return update(t, out, k, t->blocks[k].sum);
+    bw_status st = sum_gradients(t, k, t->blocks[k].sum);
+    return st == BW_OK ? bw__learn_finish(t, out) : st;
 }
 
 void bw__learn_note_lap(bw_trainer *t, int k)

@@ -19,9 +19,13 @@ bw_status bw__learn_pass(bw_trainer *t, int k, const void *in, bw_side side);
 
 /* What follows the forward pass of a block that learns. */
 typedef bw_status (*bw_learn_fn)(bw_trainer *t, bw_step *out, int k);
-/* The whole batch: loss, backward and update. */
+/* The whole batch: loss and backward; its update follows with bw__learn_finish(). */
 BW_MUST_CHECK
 bw_status bw__learn_block(bw_trainer *t, bw_step *out, int k);
+/* The update of the block whose gradients are being summed over ranks, if there is one, as soon as they are.
+ */
+BW_MUST_CHECK
+bw_status bw__learn_finish(bw_trainer *t, bw_step *out);
 /* A part, first pass: its embeddings are kept. */
 BW_MUST_CHECK
 bw_status bw__learn_keep(bw_trainer *t, bw_step *out, int k);

@@ -21,6 +21,7 @@
 typedef struct run {
     const bw_pretrain_options *options;
     bw_config config; /* resolved */
+    bw_grid grid;
     bw_run_folder *folder;
     bw_dataset *dataset;
     bw_dataset *test; /* for the online probe; NULL without */
@@ -46,6 +47,7 @@ static void release(run *r)
     bw_dataset_free(r->dataset);
     bw_dataset_free(r->test);
     bw__run_close(r->folder);
+    bw__grid_destroy(&r->grid);
 }
 
 /* --- before the first step --- */
@@ -69,7 +71,7 @@ static bw_status open_data(run *r)
 static bw_status build(run *r)
 {
     bw_status st = bw_network_create(&r->network, &r->config);
-    if (st == BW_OK) st = bw_trainer_create(&r->trainer, r->network, r->steps_per_epoch);
+    if (st == BW_OK) st = bw__trainer_create_on(&r->trainer, r->network, r->steps_per_epoch, &r->grid);
     if (st == BW_OK) r->total = bw_trainer_steps_total(r->trainer);
     return st;
 }
@@ -206,10 +208,14 @@ out:
 static bw_status start_loader(run *r)
 {
     const bw_config *c = &r->config;
+    const int64_t images = bw__grid_images(&r->grid, c);
     const bw_loader_config config = { .mode = BW_LOADER_VIEWS,
                                       .image_size = c->data.image_size,
                                       .augment = &c->augment,
                                       .batch = c->train.batch,
+                                      .first = r->grid.place * images / c->train.split,
+                                      .count = images,
+                                      .parts = c->train.split,
                                       .images = c->data.images,
                                       .seed = c->seed,
                                       .threads = c->data.threads,
@@ -352,12 +358,13 @@ bw_status bw_pretrain(const bw_pretrain_options *options)
 {
     bw_status st = BW_OK;
     bw_run_state state = BW_RUN_NEW;
-    run r = { .options = options, .config = *options->config, .saved = -1 };
+    run r = { .options = options, .config = *options->config, .grid = bw__grid_alone(), .saved = -1 };
 
     if (!options->data || !options->out)
         return bw_fail(BW_EINVAL, "a run needs images (data) and a folder (out)");
     BW_TRY(bw_config_resolve(&r.config));
     BW_TRY(bw_compute_settle(&r.config));
+    BW_TRY(bw__grid_create(&r.grid, options->comm, &r.config));
     BW_TRY(bw__run_look(&state, options->out, &r.config, options->resume));
     if (state == BW_RUN_COMPLETE) goto out;
     if (state == BW_RUN_NEW && !options->init && r.config.train.init_blocks.n > 0)

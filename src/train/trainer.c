@@ -19,11 +19,11 @@ static const void *input_of_part(bw_trainer *t, const float *views)
     const bw_config *c = &t->network->config;
     if (t->exec.type == BW_F32 && c->train.split == 1) return views;
     int64_t pixels = c->data.image_size * c->data.image_size * 3;
-    int64_t count = c->train.batch / c->train.split * pixels;
+    int64_t count = t->batch / c->train.split * pixels;
     t->exec.side = BW_LOW;
     void *copy = bw__exec_take(&t->exec, BW_VIEWS * count);
     for (int v = 0; v < BW_VIEWS && !bw__exec_is_dry(&t->exec); v++) {
-        const float *from = views + v * c->train.batch * pixels + t->part * count;
+        const float *from = views + v * t->batch * pixels + t->part * count;
         void *to = bw__at(t->exec.type, copy, v * count);
         if (t->exec.type == BW_F32)
             memcpy(to, from, (size_t)count * sizeof *from);
@@ -49,10 +49,12 @@ static bw_status step_blocks(bw_trainer *t, bw_step *out, const void *in, bw_lea
             bw__learn_note_lap(t, k);
             release_side(t, side);
         }
+        BW_TRY(t->exec.remote);
         in = t->blocks[k].out;
     }
     for (int k = phase->last; k >= 0 && t->all_forwards_first; k--)
         if (phase->learns[k]) BW_TRY(learn(t, out, k));
+    BW_TRY(bw__learn_finish(t, out));
 out:
     release_side(t, BW_LOW);
     release_side(t, BW_HIGH);
@@ -132,8 +134,7 @@ static bw_status create_learning(bw_trainer *t, int k, const bw_block_config *co
     b->block.noise.user = b;
     b->optimizer = config->optimizer;
     b->schedule = bw__schedule(&net->config, &b->optimizer, t->steps_per_epoch, phase->end - phase->begin);
-    BW_TRY(bw__loss_create(&b->loss, &t->exec, &config->loss, net->config.train.batch,
-                           spec->linear[spec->n_linear - 1].oc));
+    BW_TRY(bw__loss_create(&b->loss, &t->exec, &config->loss, t->batch, spec->linear[spec->n_linear - 1].oc));
     if (!net->outline) BW_TRY(create_state(&net->params[k], &b->optimizer));
 out:
     return st;
@@ -149,7 +150,7 @@ static bw_status create_block(bw_trainer *t, int k, int64_t *h, int64_t *w)
     b->trainer = t;
     b->index = k;
     BW_TRY(bw__block_create(&b->block, &t->exec, &net->spec[k], &config, BW_VIEWS,
-                            net->config.train.batch / net->config.train.split, *h, *w, learns, learns));
+                            t->batch / net->config.train.split, *h, *w, learns, learns));
     if (learns) BW_TRY(create_learning(t, k, &config));
     *h = b->block.trunk.out_h;
     *w = b->block.trunk.out_w;
@@ -218,10 +219,10 @@ static bw_status create_probe(bw_trainer *t)
     bool learns[BW_MAX_BLOCKS] = { false };
     for (int k = 0; k < t->created; k++)
         learns[k] = t->blocks[k].loss != NULL;
-    return bw__online_probe_create(&t->probe, &t->exec, t->network, learns, c->train.batch / c->train.split);
+    return bw__online_probe_create(&t->probe, &t->exec, t->network, learns, t->batch / c->train.split);
 }
 
-static bw_status create(bw_trainer **out, bw_network *network, int64_t steps_per_epoch)
+static bw_status create(bw_trainer **out, bw_network *network, int64_t steps_per_epoch, const bw_grid *grid)
 {
     bw_status st = BW_OK;
     bw_trainer *t = NULL;
@@ -237,9 +238,13 @@ static bw_status create(bw_trainer **out, bw_network *network, int64_t steps_per
     BW_TRY(bw_compute_settle(&network->config));
     BW_TRY(BW_ALLOC(&t, 1));
     t->network = network;
+    t->grid = grid;
+    t->batch = bw__grid_images(grid, &network->config);
+    t->summed = -1;
     t->steps_per_epoch = steps_per_epoch;
     bw__phases(&t->phases, &network->config, network->blocks, steps_per_epoch);
     BW_TRY(bw__exec_create(&t->exec, network->config.threads));
+    t->exec.comm = grid->batch;
     t->exec.type = network->config.dtype == BW_DTYPE_BF16 ? BW_BF16 : BW_F32;
     for (int k = 0; k <= t->phases.at[t->phases.n - 1].last; k++) {
         t->created = k + 1;
@@ -256,18 +261,26 @@ out:
     return st;
 }
 
-bw_status bw_trainer_create(bw_trainer **out, bw_network *network, int64_t steps_per_epoch)
+bw_status bw__trainer_create_on(bw_trainer **out, bw_network *network, int64_t steps_per_epoch,
+                                const bw_grid *grid)
 {
     BW_ASSERT(!network->outline);
-    bw_status st = create(out, network, steps_per_epoch);
+    bw_status st = create(out, network, steps_per_epoch, grid);
     if (st == BW_OK) describe_blocks(*out);
     return st;
+}
+
+static const bw_grid ALONE = { .data = 1, .rows = 1 };
+
+bw_status bw_trainer_create(bw_trainer **out, bw_network *network, int64_t steps_per_epoch)
+{
+    return bw__trainer_create_on(out, network, steps_per_epoch, &ALONE);
 }
 
 bw_status bw__trainer_outline(bw_trainer **out, bw_network *outline)
 {
     BW_ASSERT(outline->outline);
-    return create(out, outline, 1);
+    return create(out, outline, 1, &ALONE);
 }
 
 void bw_trainer_free(bw_trainer *t)
@@ -278,6 +291,7 @@ void bw_trainer_free(bw_trainer *t)
         bw__loss_free(t->blocks[k].loss);
     }
     bw__online_probe_free(t->probe);
+    bw__comm_work_free(&t->summing);
     bw__exec_destroy(&t->exec);
     if (t->network && !t->network->outline) {
         bw__free(t->grads);

@@ -5,6 +5,7 @@
 #include "blockwise/trainer.h"
 #include "loss/loss.h"
 #include "model/block.h"
+#include "train/grid.h"
 #include "train/online_probe.h"
 #include "train/order.h"
 #include "train/schedule.h"
@@ -13,6 +14,8 @@ typedef struct bw_trained_block bw_trained_block;
 
 struct bw_trainer {
     bw_network *network; /* borrowed */
+    const bw_grid *grid; /* borrowed */
+    int64_t batch;       /* images of a batch on this rank, of one view */
     bw_exec exec;
     int64_t steps_per_epoch, steps_done;
     bw_phases phases;
@@ -23,7 +26,9 @@ struct bw_trainer {
     const int *labels;      /* of the running step, or NULL */
     bw_online_probe *probe; /* NULL without probe.every */
     float *grads; /* one buffer, as large as the trained parameters of the largest block that learns */
-    float *sums;  /* with train.split: sums over parts, of all blocks that learn at once; else NULL */
+    bw_comm_work summing; /* of `grads` over ranks; and: */
+    int summed;           /* the block they are of, which is updated when that is done; -1: none */
+    float *sums;          /* with train.split: sums over parts, of all blocks that learn at once; else NULL */
     struct bw_trained_block {
         bw_block block;
         bw_loss *loss;
@@ -34,6 +39,7 @@ struct bw_trainer {
         const void *in;
         void *out;
         float *z, *diff_z;
+        float *grads;         /* of the update to come */
         float *batch_z, *sum; /* with train.split: embeddings, then their gradient; sum of gradients */
         size_t saved_bytes,
             arena_bytes;           /* kept between forward and backward; the arena's most of any phase */
@@ -50,6 +56,11 @@ struct bw_trainer {
     bool no_update;
 };
 
+/* bw_trainer_create() for one rank of a grid, borrowed, on views [2, bw__grid_images(), S, S, 3] of its own
+ * (as bw__loader_create() deals them) at every step. Collective in creation and in each step. */
+BW_MUST_CHECK
+bw_status bw__trainer_create_on(bw_trainer **out, bw_network *network, int64_t steps_per_epoch,
+                                const bw_grid *grid);
 /* A trainer of an outline: no weights, no memory for activations, and it cannot step. It has done the dry
  * step that sizes the arena of a real one: exec.arena.peak, and the bytes of each block. */
 BW_MUST_CHECK

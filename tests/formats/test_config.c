@@ -68,7 +68,7 @@ static void defaults_are_the_documented_ones(void **state)
     assert_true(c.data.image_size == 0 && c.data.max_bad == 0.01 && c.data.threads == 0 &&
                 c.data.images == 0);
     assert_true(c.checkpoint.every == 0 && c.checkpoint.keep == 2 && c.health.every == 100);
-    assert_true(c.parallel.data == 1 && c.parallel.block == 1 && c.probe.every == 0);
+    assert_true(c.parallel.data == 0 && c.parallel.block == 1 && c.probe.every == 0);
 }
 
 static void nested_maps_dotted_keys_and_lists_are_read(void **state)
@@ -202,7 +202,7 @@ static void value_out_of_range_names_key_place_value_and_range(void **state)
     refused("model.cuts: blocks\n", "'blocks' is neither one of the words nor a list");
     refused("optimizer.decay_at: [0.8, 0.6]\n",
             "allowed: a list of 1 to 8 numbers in 0..1, the smaller first");
-    refused("parallel.data: 2\n", "this version trains in one process");
+    refused("parallel.block: 65\n", "1..64");
     refused("loss.name: byol\n", "allowed: barlow-twins, vicreg, simclr, cross-entropy");
 }
 

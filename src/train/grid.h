@@ -1,0 +1,31 @@
+/* Where a rank stands: ranks form a grid of parallel.block rows, each with a share of the blocks, times
+ * parallel.data ranks that share every batch. Rank r is in row r / data, place r % data, so that ranks that
+ * share a batch, which talk most, are neighbours. */
+#ifndef BW_TRAIN_GRID_H
+#define BW_TRAIN_GRID_H
+#include "blockwise/config.h"
+#include "dist/collective.h"
+
+typedef struct bw_grid {
+    bw_comm *world; /* borrowed; NULL: one rank */
+    int data, rows; /* ranks that share a batch; shares of the blocks */
+    int place, row; /* of this rank */
+    bw_comm *batch; /* the ranks of this row; NULL with one */
+} bw_grid;
+
+/* The grid of one rank. */
+bw_grid bw__grid_alone(void);
+
+/* config: resolved, and the same on every rank. Collective over `world`, borrowed; NULL: one rank.
+ * BW_EINVAL: the ranks do not fill the grid, the batch cannot be dealt to them evenly, more shares than
+ * blocks, or an order of training that has no shares to train at once; BW_EREMOTE. */
+BW_MUST_CHECK
+bw_status bw__grid_create(bw_grid *out, bw_comm *world, const bw_config *config);
+void bw__grid_destroy(bw_grid *grid);
+
+/* Images of every batch on this rank. */
+static inline int64_t bw__grid_images(const bw_grid *grid, const bw_config *config)
+{
+    return config->train.batch / grid->data;
+}
+#endif
