@@ -2,7 +2,7 @@
 # Installs the Debian packages the project builds and runs with; does nothing when all are there.
 set -euo pipefail
 packages=(build-essential cmake ninja-build pkg-config
-  libdnnl-dev librandom123-dev libjpeg62-turbo-dev libspng-dev libwebp-dev zlib1g-dev
+  libdnnl-dev librandom123-dev libjpeg62-turbo-dev libspng-dev libwebp-dev zlib1g-dev libarchive-dev
   libopenmpi-dev openmpi-bin libyaml-dev libjansson-dev libxxhash-dev liblapacke-dev libopenblas-dev
   libcmocka-dev dataset-fashion-mnist)
 [ "${1:-}" = --ci ] && packages+=(clang clang-format libomp-dev)

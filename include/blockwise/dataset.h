@@ -28,6 +28,11 @@ BW_API void bw_image_clear(bw_image *image);
 
 /** Opens the data at `path` without reading pixels. What is told apart, and how:
  *
+ *  - "tar": shards: a file named .tar, a pattern in braces as shard-{000000..000146}.tar, or a folder of .tar
+ *    files. Named as WebDataset names them: entries that follow each other and share their name up to the
+ *    first dot behind the last slash are one sample, its image .jpg, .jpeg, .png or .webp, its label the
+ *    number in .cls; classes.txt beside the shards names the classes. Without .cls files the folders in the
+ *    archives are classes, as those of "class-folders". Read in place through an index (docs/data.md).
  *  - "idx": a file that begins as IDX does, or a folder with files named like *images*idx3-ubyte*; "t10k" or
  *    "test" in the name makes it the test split. Labels are in the file of the same name with "labels"
  *    and "idx1". Unsigned bytes [n, h, w], or [n, h, w, 1 or 3] (idx4).
@@ -49,7 +54,8 @@ BW_API void bw_image_clear(bw_image *image);
  *
  *  @param out    the caller owns it, bw_dataset_free(); NULL after a failure
  *  @param path   folder of class folders, flat or nested folder without labels, IDX file or folder of
- *                them (plain or .gz), CIFAR-10/100 or STL-10 binaries, a text file listing images
+ *                them (plain or .gz), CIFAR-10/100 or STL-10 binaries, a text file listing images, shards,
+ * .tar shards
  *  @param format one of bw_dataset_format_at(), or NULL to find out
  *  @return BW_OK; BW_EDATA if nothing is there, no image is found, or a file is damaged;
  *          BW_EINVAL for an unknown format; BW_EIO; BW_ENOMEM */
@@ -80,6 +86,10 @@ BW_API void bw_dataset_name(const bw_dataset *dataset, int64_t index, char *name
  *          its name); BW_ENOMEM */
 BW_API BW_MUST_CHECK
 bw_status bw_dataset_read(const bw_dataset *dataset, int64_t index, bw_image *image);
+
+/** Writes what is wrong with the data beyond single images, number `index` of it: shards that end before
+ * their end, labels that are no numbers. @return false past the last */
+BW_API int bw_dataset_problem(const bw_dataset *dataset, int64_t index, char *text, size_t size);
 
 /** Name and one line of help of format number `index`; false past the last. */
 BW_API int bw_dataset_format_at(const char **name, const char **help, int index);

@@ -1,4 +1,6 @@
 #include "data/bad_images.h"
+#include "data/dataset_internal.h"
+#include <stdbool.h>
 
 #define TOLD 5 /* images that are named in the log */
 
@@ -9,7 +11,14 @@ bw_status bw__bad_images_init(bw_bad_images *bad, const bw_dataset *dataset, int
     const double limit = share * (double)used + 1e-6;
     bad->limit = limit > 0 && limit < (double)used ? (int64_t)limit : limit > 0 ? used : 0;
     if (bad->limit >= used) bad->limit = used - 1;
-    return BW_ALLOC(&bad->seen, bw_dataset_size(dataset));
+    if (!(dataset->lost > share)) return BW_OK;
+    char problem[700] = "";
+    (void)bw_dataset_problem(dataset, 0, problem, sizeof problem);
+    return bw_fail(
+        BW_EDATA,
+        "%s; %.3g %% of the data cannot be reached for such damage, more than data.max_bad %g allows; "
+        "repair it, or raise data.max_bad to go on without (blockwise data check lists all)",
+        problem, 100.0 * dataset->lost, share);
 }
 
 void bw__bad_images_clear(bw_bad_images *bad)
@@ -18,11 +27,39 @@ void bw__bad_images_clear(bw_bad_images *bad)
     *bad = (bw_bad_images){ 0 };
 }
 
+/* The place of an image in the table, or the free one where it belongs. */
+static int64_t *place_of(int64_t *seen, int64_t room, int64_t index)
+{
+    const uint64_t mask = (uint64_t)room - 1;
+    uint64_t at = ((uint64_t)index * UINT64_C(0x9e3779b97f4a7c15)) >> 32;
+    while (seen[at & mask] != 0 && seen[at & mask] != index + 1)
+        at++;
+    return &seen[at & mask];
+}
+
+/* Makes room for one more. */
+static bw_status grow(bw_bad_images *bad)
+{
+    int64_t *more, room = bad->room ? 2 * bad->room : 64;
+    if (2 * (bad->count + 1) <= bad->room) return BW_OK;
+    bw_status st = BW_ALLOC(&more, room);
+    if (st != BW_OK) return st;
+    for (int64_t i = 0; i < bad->room; i++)
+        if (bad->seen[i] != 0) *place_of(more, room, bad->seen[i] - 1) = bad->seen[i];
+    bw__free(bad->seen);
+    bad->seen = more;
+    bad->room = room;
+    return BW_OK;
+}
+
 bw_status bw__bad_images_add(bw_bad_images *bad, int64_t index, const char *reason)
 {
     char name[512];
-    if (bad->seen[index]) return BW_OK;
-    bad->seen[index] = 1;
+    bw_status st = grow(bad);
+    if (st != BW_OK) return st;
+    int64_t *place = place_of(bad->seen, bad->room, index);
+    if (*place != 0) return BW_OK;
+    *place = index + 1;
     bad->count++;
     bw_dataset_name(bad->dataset, index, name, sizeof name);
     if (bad->count > bad->limit) {

@@ -10,9 +10,12 @@ typedef struct bw_bad_images {
     int64_t limit; /* the most that may be bad: one fewer than all in any case */
     double share;  /* as it was set */
     int64_t count;
-    uint8_t *seen; /* [size of the data set] */
+    int64_t *
+        seen; /* [room] a table of the bad images' numbers plus 1, 0 where a place is free; grows with them */
+    int64_t room; /* a power of two above 2 count, or 0 */
 } bw_bad_images;
 
+/* BW_EDATA: more of the data is out of reach, in damaged shards, than `share`. */
 BW_MUST_CHECK
 bw_status bw__bad_images_init(bw_bad_images *bad, const bw_dataset *dataset, int64_t used, double share);
 void bw__bad_images_clear(bw_bad_images *bad);

@@ -1,5 +1,6 @@
 /* The public face of every format: finds the format, and passes the calls on. */
 #include "data/blob.h"
+#include "data/brace.h"
 #include "data/dataset_internal.h"
 #include <errno.h>
 #include <stdio.h>
@@ -8,8 +9,8 @@
 
 /* In the order in which they are tried: a folder of IDX files is a folder too. */
 static const bw_data_format *const formats[] = {
-    &bw__format_idx,  &bw__format_cifar10,       &bw__format_cifar100, &bw__format_stl10,
-    &bw__format_list, &bw__format_class_folders, &bw__format_folder,
+    &bw__format_tar,   &bw__format_idx,  &bw__format_cifar10,       &bw__format_cifar100,
+    &bw__format_stl10, &bw__format_list, &bw__format_class_folders, &bw__format_folder,
 };
 #define N_FORMATS (sizeof formats / sizeof *formats)
 
@@ -55,7 +56,11 @@ bw_status bw_dataset_open(bw_dataset **out, const char *path, bw_split split, co
     struct stat info;
     *out = NULL;
     if (format) BW_TRY(format_named(&found, format));
-    if (stat(path, &info) != 0) {
+    const bool there = stat(path, &info) == 0;
+    if (!there && bw__brace_has(path)) { /* many shards by one name */
+        if (!format) found = &bw__format_tar;
+        format = found->name;
+    } else if (!there) {
         bool missing = errno == ENOENT || errno == ENOTDIR;
         return bw_fail(missing ? BW_EDATA : BW_EIO, "%s: %s", path,
                        missing ? "no such file or folder" : strerror(errno));
@@ -76,6 +81,7 @@ void bw__dataset_close(bw_dataset *dataset)
 {
     if (dataset->store) dataset->store->close(dataset->source);
     bw__free(dataset->labels);
+    bw__free(dataset->renumber);
     bw__free(dataset->class_names);
     *dataset = (bw_dataset){ 0 };
 }
@@ -109,7 +115,27 @@ const char *bw_dataset_class_name(const bw_dataset *dataset, int label)
 
 int bw_dataset_label(const bw_dataset *dataset, int64_t index)
 {
-    return dataset->labels ? dataset->labels[index] : -1;
+    if (dataset->labels) return dataset->labels[index];
+    if (!dataset->store->label) return -1;
+    const int label = dataset->store->label(dataset, index);
+    return label >= 0 && dataset->renumber ? dataset->renumber[label] : label;
+}
+
+bool bw__dataset_has_labels(const bw_dataset *dataset)
+{
+    return dataset->labels || (dataset->store->label && dataset->classes > 0);
+}
+
+bw_status bw__dataset_encoded(const bw_dataset *dataset, int64_t index, uint8_t **bytes, size_t *size)
+{
+    *bytes = NULL;
+    *size = 0;
+    return dataset->store->encoded ? dataset->store->encoded(dataset, index, bytes, size) : BW_OK;
+}
+
+int bw_dataset_problem(const bw_dataset *dataset, int64_t index, char *text, size_t size)
+{
+    return dataset->store->problem ? dataset->store->problem(dataset, index, text, size) : 0;
 }
 
 void bw_dataset_name(const bw_dataset *dataset, int64_t index, char *name, size_t size)
@@ -179,23 +205,45 @@ static int find_class(const bw_dataset *dataset, const char *name, int guess)
     return -1;
 }
 
+/* Gives every label of the data set the number number[label]; -1 for labels that no image has. */
+static bw_status renumber_labels(bw_dataset *dataset, const int32_t *number)
+{
+    int32_t *renumber = dataset->renumber;
+    const int classes = dataset->classes;
+    if (dataset->labels) {
+        for (int64_t i = 0; i < dataset->size; i++)
+            if (dataset->labels[i] >= 0) dataset->labels[i] = number[dataset->labels[i]];
+        return BW_OK;
+    }
+    if (renumber) {
+        for (int c = 0; c < dataset->store_classes; c++)
+            renumber[c] = renumber[c] >= 0 ? number[renumber[c]] : -1;
+        return BW_OK;
+    }
+    bw_status st = BW_ALLOC(&renumber, classes);
+    if (st != BW_OK) return st;
+    memcpy(renumber, number, (size_t)classes * sizeof *number);
+    dataset->renumber = renumber;
+    dataset->store_classes = classes;
+    return BW_OK;
+}
+
 bw_status bw_dataset_match_classes(bw_dataset *dataset, const bw_dataset *train)
 {
     bw_status st = BW_OK;
     int32_t *number = NULL;
-    if (!dataset->labels || !train->labels) return BW_OK;
+    if (!bw__dataset_has_labels(dataset) || !bw__dataset_has_labels(train)) return BW_OK;
     BW_TRY(BW_ALLOC(&number, dataset->classes));
     for (int c = 0; c < dataset->classes; c++)
         number[c] = find_class(train, dataset->class_names[c], c);
     for (int64_t i = 0; i < dataset->size; i++) {
-        int32_t label = dataset->labels[i];
+        const int label = bw_dataset_label(dataset, i);
         if (label >= 0 && number[label] < 0)
             BW_TRY(bw_fail(BW_EDATA, "class %s has no training images; add some or leave its images out",
                            dataset->class_names[label]));
     }
-    BW_TRY(bw__dataset_set_classes(dataset, (const char *const *)train->class_names, train->classes));
-    for (int64_t i = 0; i < dataset->size; i++)
-        if (dataset->labels[i] >= 0) dataset->labels[i] = number[dataset->labels[i]];
+    BW_TRY(renumber_labels(dataset, number));
+    st = bw__dataset_set_classes(dataset, (const char *const *)train->class_names, train->classes);
 out:
     bw__free(number);
     return st;

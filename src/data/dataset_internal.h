@@ -19,6 +19,13 @@ typedef struct bw_data_store {
     bw_status (*read)(const bw_dataset *dataset, int64_t index, bw_image *image);
     void (*name)(const bw_dataset *dataset, int64_t index, char *name, size_t size);
     void (*close)(void *source);
+    /* The rest may be NULL. Label of an image as the store knows it; for stores that keep labels themselves.
+     */
+    int (*label)(const bw_dataset *dataset, int64_t index);
+    /* The image as it is encoded, released with bw__free(); for stores of encoded images. */
+    bw_status (*encoded)(const bw_dataset *dataset, int64_t index, uint8_t **bytes, size_t *size);
+    /* Writes what else is wrong with the data, number `index` of it; false past the last. */
+    bool (*problem)(const bw_dataset *dataset, int64_t index, char *text, size_t size);
 } bw_data_store;
 
 struct bw_dataset {
@@ -26,16 +33,27 @@ struct bw_dataset {
     const bw_data_store *store;
     void *source; /* of the store */
     int64_t size;
-    int32_t *labels; /* [size] or NULL: no labels */
+    int32_t *labels;   /* [size], or NULL: the store has them, or there are none */
+    int32_t *renumber; /* [store_classes] the data set's number of each label of the store; NULL: the same */
+    int store_classes;
     int classes;
+    double lost; /* share of the data that cannot be reached, so that its images are not even counted */
     char **class_names; /* [classes], one allocation with the texts */
 };
 
 extern const bw_data_format bw__format_idx, bw__format_cifar10, bw__format_cifar100, bw__format_stl10,
-    bw__format_list, bw__format_class_folders, bw__format_folder;
+    bw__format_list, bw__format_class_folders, bw__format_folder, bw__format_tar;
 
 /* Frees what the data set holds and leaves it empty; what bw_dataset_free() does but for the struct. */
 void bw__dataset_close(bw_dataset *dataset);
+
+/* The file beside shards that names the classes of their .cls files, one a line. */
+#define BW_CLASSES_FILE "classes.txt"
+
+bool bw__dataset_has_labels(const bw_dataset *dataset);
+/* The image as it is encoded, released with bw__free(); *bytes is NULL where the data set has raw pixels. */
+BW_MUST_CHECK
+bw_status bw__dataset_encoded(const bw_dataset *dataset, int64_t index, uint8_t **bytes, size_t *size);
 
 /* Copies `n` names, or with NULL names the classes 0 .. n - 1 by their numbers. */
 BW_MUST_CHECK

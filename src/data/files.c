@@ -5,20 +5,27 @@
 #include <string.h>
 #include <strings.h>
 
-static bw_status files_read(const bw_dataset *dataset, int64_t index, bw_image *image)
+static bw_status files_encoded(const bw_dataset *dataset, int64_t index, uint8_t **bytes, size_t *size)
 {
     bw_status st = BW_OK;
     const bw_files *files = dataset->source;
     const char *name = files->names[index];
-    uint8_t *bytes = NULL;
-    size_t size;
     char *path = NULL;
     BW_TRY(bw__path_join(&path, name[0] == '/' ? "" : files->root, name));
-    BW_TRY(bw__read_file(&bytes, &size, path));
-    BW_TRY(bw__decode(image, bytes, size, name));
+    BW_TRY(bw__read_file(bytes, size, path));
 out:
-    bw__free(bytes);
     bw__free(path);
+    return st;
+}
+
+static bw_status files_read(const bw_dataset *dataset, int64_t index, bw_image *image)
+{
+    const bw_files *files = dataset->source;
+    uint8_t *bytes = NULL;
+    size_t size;
+    bw_status st = files_encoded(dataset, index, &bytes, &size);
+    if (st == BW_OK) st = bw__decode(image, bytes, size, files->names[index]);
+    bw__free(bytes);
     return st;
 }
 
@@ -37,7 +44,9 @@ static void files_close(void *source)
     bw__free(files);
 }
 
-static const bw_data_store files_store = { files_read, files_name, files_close };
+static const bw_data_store files_store = {
+    .read = files_read, .name = files_name, .close = files_close, .encoded = files_encoded
+};
 
 bw_status bw__files_create(bw_dataset *dataset, const char *root)
 {

@@ -46,7 +46,9 @@ static void records_close(void *source)
     bw__free(records);
 }
 
-static const bw_data_store records_store = { records_read, records_name, records_close };
+static const bw_data_store records_store = { .read = records_read,
+                                             .name = records_name,
+                                             .close = records_close };
 
 bw_status bw__records_create(bw_dataset *dataset, const bw_record_layout *layout, int64_t max_parts)
 {

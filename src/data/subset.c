@@ -30,7 +30,15 @@ static void subset_close(void *source)
     bw__free(s);
 }
 
-static const bw_data_store subset_store = { subset_read, subset_name, subset_close };
+static bw_status subset_encoded(const bw_dataset *dataset, int64_t index, uint8_t **bytes, size_t *size)
+{
+    const subset *s = dataset->source;
+    return bw__dataset_encoded(s->parent, s->index[index], bytes, size);
+}
+
+static const bw_data_store subset_store = {
+    .read = subset_read, .name = subset_name, .close = subset_close, .encoded = subset_encoded
+};
 
 bw_status bw__dataset_subset(bw_dataset **out, const bw_dataset *parent, const int64_t *index, int64_t n)
 {
@@ -48,10 +56,10 @@ bw_status bw__dataset_subset(bw_dataset **out, const bw_dataset *parent, const i
     dataset->size = n;
     BW_TRY(BW_ALLOC(&s->index, n));
     memcpy(s->index, index, (size_t)n * sizeof *index);
-    if (parent->labels) {
+    if (bw__dataset_has_labels(parent)) {
         BW_TRY(BW_ALLOC(&dataset->labels, n));
         for (int64_t i = 0; i < n; i++)
-            dataset->labels[i] = parent->labels[index[i]];
+            dataset->labels[i] = bw_dataset_label(parent, index[i]);
         BW_TRY(bw__dataset_set_classes(dataset, (const char *const *)parent->class_names, parent->classes));
     }
     *out = dataset;

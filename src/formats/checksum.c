@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 enum { PIECE = 1 << 20 };
@@ -31,6 +32,32 @@ bw_status bw__checksum_file(uint64_t *out, const char *path)
     *out = XXH3_64bits_digest(hash);
 out:
     if (f) (void)fclose(f);
+    (void)XXH3_freeState(hash);
+    bw__free(piece);
+    return st;
+}
+
+bw_status bw__checksum_part(uint64_t *out, int fd, uint64_t bytes)
+{
+    bw_status st = BW_OK;
+    void *piece = NULL;
+    XXH3_state_t *hash = XXH3_createState();
+
+    *out = 0;
+    if (!hash) return bw_fail(BW_ENOMEM, "out of memory: checksum");
+    BW_TRY(bw__alloc(&piece, PIECE));
+    (void)XXH3_64bits_reset(hash);
+    for (uint64_t done = 0; done < bytes;) {
+        const size_t wanted = bytes - done < PIECE ? (size_t)(bytes - done) : PIECE;
+        const ssize_t n = pread(fd, piece, wanted, (off_t)done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) BW_TRY(bw_fail(BW_EIO, "cannot read: %s", strerror(errno)));
+        if (n == 0) BW_TRY(bw_fail(BW_EIO, "ends at byte %llu", (unsigned long long)done));
+        (void)XXH3_64bits_update(hash, piece, (size_t)n);
+        done += (uint64_t)n;
+    }
+    *out = XXH3_64bits_digest(hash);
+out:
     (void)XXH3_freeState(hash);
     bw__free(piece);
     return st;

@@ -51,7 +51,7 @@ static inline void memory_close(void *source)
     (void)source;
 }
 
-static const bw_data_store memory_store = { memory_read, memory_name, memory_close };
+static const bw_data_store memory_store = { .read = memory_read, .name = memory_name, .close = memory_close };
 static const bw_data_format memory_format = { "memory", "", NULL, NULL };
 
 /* `n` images with labels 0, 1, .. classes - 1, 0, .. named by `names` (NULL: by their numbers); classes 0

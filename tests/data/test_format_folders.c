@@ -207,7 +207,7 @@ static void nothing_there_is_said(void **state)
     expect_open_failure(tree, BW_SPLIT_TRAIN, NULL, BW_EDATA,
                         "no images found: 1 files, but none is named .jpg");
     expect_open_failure(tree, BW_SPLIT_TRAIN, "no-such", BW_EINVAL,
-                        "format no-such is unknown; there are idx, ");
+                        "format no-such is unknown; there are tar, idx, ");
     write_file(tree, "image.jpg", "\xff\xd8\xff\xe0", 4);
     expect_open_failure(in(tree, "image.jpg"), BW_SPLIT_TRAIN, "folder", BW_EDATA, "not a folder");
 }

@@ -51,7 +51,7 @@ static void memory_close(void *source)
     (void)source;
 }
 
-static const bw_data_store memory_store = { memory_read, memory_name, memory_close };
+static const bw_data_store memory_store = { .read = memory_read, .name = memory_name, .close = memory_close };
 
 static const bw_augment_config PAPER = { .view = { { { 0.08, 1.0 },
                                                      { 0.75, 1.333 },

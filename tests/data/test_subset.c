@@ -34,7 +34,7 @@ static void tiny_close(void *source)
     (void)source;
 }
 
-static const bw_data_store tiny_store = { tiny_read, tiny_name, tiny_close };
+static const bw_data_store tiny_store = { .read = tiny_read, .name = tiny_name, .close = tiny_close };
 static bw_dataset all;
 
 /* Class 3 has four images only, and every fiftieth image no label. */
