@@ -42,6 +42,7 @@ static bw_status step_blocks(bw_trainer *t, bw_step *out, const void *in, bw_lea
     const bw_phase *phase = t->phase;
     for (int k = 0; k <= phase->last; k++) {
         bw_side side = k % 2 ? BW_HIGH : BW_LOW;
+        double begin = bw__now_s();
         t->exec.arena.lap = 0;
         BW_TRY(phase->learns[k] ? bw__learn_forward(t, k, in, side) : bw__learn_pass(t, k, in, side));
         if (!t->all_forwards_first) {
@@ -50,6 +51,7 @@ static bw_status step_blocks(bw_trainer *t, bw_step *out, const void *in, bw_lea
             release_side(t, side);
         }
         BW_TRY(t->exec.remote);
+        t->blocks[k].seconds = bw__now_s() - begin;
         in = t->blocks[k].out;
     }
     for (int k = phase->last; k >= 0 && t->all_forwards_first; k--)

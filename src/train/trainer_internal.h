@@ -43,6 +43,7 @@ struct bw_trainer {
         float *batch_z, *sum; /* with train.split: embeddings, then their gradient; sum of gradients */
         size_t saved_bytes,
             arena_bytes;           /* kept between forward and backward; the arena's most of any phase */
+        double seconds;            /* that its turn in the running step, or part of it, took */
         const bw_trainer *trainer; /* for the noise source */
         int index;
     } blocks[BW_MAX_BLOCKS];
