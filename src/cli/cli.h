@@ -122,8 +122,8 @@ typedef struct cli_verb {
 } cli_verb;
 
 extern const cli_verb cli_pretrain, cli_probe, cli_knn, cli_embed, cli_export, cli_inspect, cli_list,
-    cli_data_check, cli_bench_step, cli_bench_loader, cli_bench_matmul, cli_plan, cli_robustness,
-    cli_finetune;
+    cli_data_check, cli_bench_step, cli_bench_loader, cli_bench_matmul, cli_bench_comm, cli_plan,
+    cli_robustness, cli_finetune;
 
 /* The verb that is running, as messages name it. */
 void cli_set_verb(const char *name);

@@ -14,7 +14,7 @@ static const cli_verb *const VERBS[] = { &cli_pretrain,     &cli_probe,      &cl
                                          &cli_finetune,     &cli_robustness, &cli_embed,
                                          &cli_export,       &cli_inspect,    &cli_list,
                                          &cli_data_check,   &cli_bench_step, &cli_bench_loader,
-                                         &cli_bench_matmul, &cli_plan };
+                                         &cli_bench_matmul, &cli_bench_comm, &cli_plan };
 enum { N_VERBS = sizeof VERBS / sizeof VERBS[0] };
 
 static void print_overview(FILE *to)

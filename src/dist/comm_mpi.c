@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "dist/comm_internal.h"
 #include <mpi.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,7 +165,10 @@ static int wait_for(MPI_Request *request)
     while (error == MPI_SUCCESS) {
         error = MPI_Test(request, &done, MPI_STATUS_IGNORE);
         if (done) break;
-        if (bw__now_s() > spin_until) (void)nanosleep(&nap, NULL);
+        if (bw__now_s() > spin_until)
+            (void)nanosleep(&nap, NULL);
+        else
+            (void)sched_yield(); /* to the kernel's own threads: they bring the packets this waits for */
     }
     return error;
 }

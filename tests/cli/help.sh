@@ -19,6 +19,7 @@ declare -A options=(
   ["bench loader"]="data format recipe config set steps warmup json quiet"
   [plan]="recipe config set nodes price gflops data images json quiet"
   ["bench matmul"]="set steps json quiet"
+  ["bench comm"]="steps json quiet"
 )
 
 overview=$("$BLOCKWISE" --help) || fail "--help exits with $?"
@@ -38,7 +39,7 @@ done
 expect 0 "" --version
 printf '%s' "$stdout" | grep -qE '^blockwise [0-9]+\.[0-9]+\.[0-9]+ \(' || fail "--version says: $stdout"
 expect 0 "" bench --help
-for what in step loader matmul; do
+for what in step loader matmul comm; do
   printf '%s' "$stdout" | grep -q "Usage: blockwise bench $what" || fail "bench --help does not show $what"
 done
 expect 2 "^blockwise: needs a verb"
