@@ -65,13 +65,19 @@ void bw__bn_destroy(bw_bn *bn)
     *bn = (bw_bn){ 0 };
 }
 
-/* partial [pieces, 2, c] -> sums [2, c] of one view, in order. */
-static void add_pieces(double *sums, const double *partial, int64_t pieces, int64_t c)
+/* partial [views, pieces, 2, c] -> sums [2, views, c], in order. */
+static void add_pieces(const bw_bn *bn, double *sums, const double *partial)
 {
-    memset(sums, 0, (size_t)(2 * c) * sizeof *sums);
-    for (int64_t k = 0; k < pieces; k++)
-        for (int64_t i = 0; i < 2 * c; i++)
-            sums[i] += partial[k * 2 * c + i];
+    int64_t c = bn->c, n = pieces_per_view(bn);
+    memset(sums, 0, (size_t)(2 * bn->views * c) * sizeof *sums);
+    for (int v = 0; v < bn->views; v++) {
+        double *first = sums + v * c, *second = sums + (bn->views + v) * c;
+        for (int64_t k = v * n; k < (v + 1) * n; k++)
+            for (int64_t i = 0; i < c; i++) {
+                first[i] += partial[k * 2 * c + i];
+                second[i] += partial[(k * 2 + 1) * c + i];
+            }
+    }
 }
 
 /* ---- coefficients ---- */
@@ -92,23 +98,30 @@ static void update_running(float *running, double value)
     *running = (float)((1.0 - BW_BN_MOMENTUM) * (double)*running + BW_BN_MOMENTUM * value);
 }
 
-void bw__bn_set_statistics(bw_bn *bn, int view, const double *mean, const double *var, const bw_bn_params *p)
+/* Rows of one view on all ranks. */
+static double all_rows(const bw_bn *bn, const bw_exec *x)
 {
-    const double rows = (double)bn->rows;
-    for (int64_t i = 0; i < bn->c; i++) {
-        double v = var[i] < 0.0 ? 0.0 : var[i];
-        set_coefficients(bn, view, i, mean[i], v, p);
-        if (p->running_mean) update_running(&p->running_mean[i], mean[i]);
+    return (double)bn->rows * (double)bw__exec_ranks(x);
+}
+
+void bw__bn_set_statistics(bw_bn *bn, const bw_exec *x, const double *moments, const bw_bn_params *p)
+{
+    const double rows = all_rows(bn, x), *mean = moments, *var = moments + bn->views * bn->c;
+    for (int64_t k = 0; k < bn->views * bn->c; k++) {
+        int64_t i = k % bn->c;
+        double v = var[k] < 0.0 ? 0.0 : var[k];
+        set_coefficients(bn, (int)(k / bn->c), i, mean[k], v, p);
+        if (p->running_mean) update_running(&p->running_mean[i], mean[k]);
         if (p->running_var) update_running(&p->running_var[i], v * rows / (rows - 1.0));
     }
 }
 
 void bw__bn_statistics(bw_bn *bn, bw_exec *x, const void *y, const bw_bn_params *p)
 {
-    int64_t c = bn->c, n = pieces_per_view(bn);
+    int64_t c = bn->c, n = pieces_per_view(bn), all = bn->views * c;
     size_t mark = bw__exec_mark(x);
     double *partial = bw__arena_take(&x->arena, x->side, (size_t)(n * bn->views * 2 * c) * sizeof *partial);
-    double *sums = bw__arena_take(&x->arena, x->side, (size_t)(2 * c) * sizeof *sums);
+    double *sums = bw__arena_take(&x->arena, x->side, (size_t)(2 * all) * sizeof *sums);
     double begin = bw__profile_begin(x);
     if (bw__exec_is_dry(x)) goto out;
     /* Sums are about each view's first row, which lies in `mean` until the mean is known. */
@@ -116,15 +129,14 @@ void bw__bn_statistics(bw_bn *bn, bw_exec *x, const void *y, const bw_bn_params 
         bw__loops()->to_f32(bn->type, bn->mean + v * c, bw__const_at(bn->type, y, v * bn->rows * c), c);
     FOR_PIECES(double *s = partial + i_ * 2 * c; memset(s, 0, (size_t)(2 * c) * sizeof *s);
                loops->moments(bn->type, s, s + c, bw__const_at(bn->type, y, at), bn->mean + k, q.rows, c));
-    for (int v = 0; v < bn->views; v++) {
-        add_pieces(sums, partial + v * n * 2 * c, n, c);
-        for (int64_t i = 0; i < c; i++) { /* in place: mean and variance */
-            double m = sums[i] / (double)bn->rows;
-            sums[c + i] = sums[c + i] / (double)bn->rows - m * m;
-            sums[i] = (double)bn->mean[v * c + i] + m;
-        }
-        bw__bn_set_statistics(bn, v, sums, sums + c, p);
+    add_pieces(bn, sums, partial);
+    for (int64_t k = 0; k < all; k++) { /* in place: mean and variance */
+        double m = sums[k] / (double)bn->rows;
+        sums[all + k] = sums[all + k] / (double)bn->rows - m * m;
+        sums[k] = (double)bn->mean[k] + m;
     }
+    bw__exec_join_moments(x, sums, all, 0);
+    bw__bn_set_statistics(bn, x, sums, p);
 out:
     bw__profile_end(x, begin, "batch norm", "statistics", 0);
     bw__exec_release(x, mark);
@@ -176,19 +188,29 @@ void bw__relu_backward(const bw_bn *bn, bw_exec *x, void *diff, const void *dst)
     bw__profile_end(x, begin, "ReLU", "backward", 0);
 }
 
-void bw__bn_backward_coefficients(const bw_bn *bn, int view, const double *sums, const bw_bn_params *p,
-                                  float *ca, float *cb, float *cc, float *diff_weight, float *diff_bias)
+/* diff [c] = sum over views of this rank's sums [views, c], times rstd [views, c] where that is given. */
+static void param_gradient(const bw_bn *bn, float *diff, const double *sums, const float *rstd)
 {
-    int64_t c = bn->c;
-    double rows = (double)bn->rows;
-    for (int64_t i = 0; i < c; i++) {
-        double rstd = (double)bn->rstd[view * c + i], scale = (p->weight ? (double)p->weight[i] : 1.0) * rstd;
-        double sum_xhat = sums[c + i] * rstd;
-        ca[i] = (float)scale;
-        cb[i] = (float)(-scale * rstd * sum_xhat / rows);
-        cc[i] = (float)(-scale * sums[i] / rows);
-        if (diff_weight) diff_weight[i] = (float)((view ? (double)diff_weight[i] : 0.0) + sum_xhat);
-        if (diff_bias) diff_bias[i] = (float)((view ? (double)diff_bias[i] : 0.0) + sums[i]);
+    if (!diff) return;
+    for (int64_t k = 0; k < bn->views * bn->c; k++) {
+        int64_t i = k % bn->c;
+        diff[i] = (float)((k < bn->c ? 0.0 : (double)diff[i]) + (rstd ? sums[k] * (double)rstd[k] : sums[k]));
+    }
+}
+
+void bw__bn_backward_coefficients(const bw_bn *bn, bw_exec *x, double *sums, const bw_bn_params *p,
+                                  float *coef, float *diff_weight, float *diff_bias)
+{
+    const int64_t all = bn->views * bn->c;
+    const double rows = all_rows(bn, x);
+    param_gradient(bn, diff_bias, sums, NULL);
+    param_gradient(bn, diff_weight, sums + all, bn->rstd);
+    bw__exec_sum_f64(x, sums, 2 * all); /* behind the gradients of parameters, which others add up */
+    for (int64_t k = 0; k < all; k++) {
+        double rstd = (double)bn->rstd[k], scale = (p->weight ? (double)p->weight[k % bn->c] : 1.0) * rstd;
+        coef[k] = (float)scale;
+        coef[all + k] = (float)(-scale * rstd * (sums[all + k] * rstd) / rows);
+        coef[2 * all + k] = (float)(-scale * sums[k] / rows);
     }
 }
 
@@ -211,7 +233,7 @@ void bw__bn_backward(const bw_bn *bn, bw_exec *x, void *diff_y, float *diff_weig
     bw_type t = bn->type;
     size_t mark = bw__exec_mark(x);
     double *partial = bw__arena_take(&x->arena, x->side, (size_t)(n * bn->views * 2 * c) * sizeof *partial);
-    double *sums = bw__arena_take(&x->arena, x->side, (size_t)(2 * c) * sizeof *sums);
+    double *sums = bw__arena_take(&x->arena, x->side, (size_t)(2 * stride) * sizeof *sums);
     float *coef = bw__exec_take_f32(x, 3 * stride);
     double begin = bw__profile_begin(x);
     if (bw__exec_is_dry(x)) goto out;
@@ -219,11 +241,8 @@ void bw__bn_backward(const bw_bn *bn, bw_exec *x, void *diff_y, float *diff_weig
                memset(s, 0, (size_t)(2 * c) * sizeof *s);
                loops->products(t, s, s + c, bw__const_at(t, diff_dst, at), bw__const_at(t, y, at), &f, q.rows,
                                c, with_relu));
-    for (int v = 0; v < bn->views; v++) {
-        float *f = coef + v * c;
-        add_pieces(sums, partial + v * n * 2 * c, n, c);
-        bw__bn_backward_coefficients(bn, v, sums, p, f, f + stride, f + 2 * stride, diff_weight, diff_bias);
-    }
+    add_pieces(bn, sums, partial);
+    bw__bn_backward_coefficients(bn, x, sums, p, coef, diff_weight, diff_bias);
     FOR_PIECES(bw_bn_slopes f = slopes_at(bn, coef, k);
                loops->bn_backward(t, bw__at(t, diff_y, at), bw__const_at(t, diff_dst, at),
                                   bw__const_at(t, y, at), &f, q.rows, c, with_relu));
@@ -249,16 +268,19 @@ void bw__bn_relu_pool_forward(const bw_bn *bn, bw_exec *x, float *h, const void 
     bw__profile_end(x, begin, "batch norm, ReLU, pool", "forward", 0);
 }
 
-/* Sums over the images of one view of g and g (y - mean), from those of each image. */
-static void add_images(double *sums, const float *g, const float *count, const float *sum, int64_t from,
-                       int64_t to, int64_t c)
+/* Sums [2, views, c] over a view's images of g and g (y - mean), from those of each image. */
+static void add_images(const bw_bn *bn, double *sums, const float *g, const float *count, const float *sum,
+                       int64_t per_view)
 {
-    memset(sums, 0, (size_t)(2 * c) * sizeof *sums);
-    for (int64_t n = from; n < to; n++)
+    const int64_t c = bn->c;
+    memset(sums, 0, (size_t)(2 * bn->views * c) * sizeof *sums);
+    for (int64_t n = 0; n < bn->views * per_view; n++) {
+        double *first = sums + n / per_view * c, *second = first + bn->views * c;
         for (int64_t i = 0; i < c; i++) {
-            sums[i] += (double)g[n * c + i] * (double)count[n * c + i];
-            sums[c + i] += (double)g[n * c + i] * (double)sum[n * c + i];
+            first[i] += (double)g[n * c + i] * (double)count[n * c + i];
+            second[i] += (double)g[n * c + i] * (double)sum[n * c + i];
         }
+    }
 }
 
 void bw__bn_relu_pool_backward(const bw_bn *bn, bw_exec *x, void *diff_y, float *diff_weight,
@@ -271,7 +293,7 @@ void bw__bn_relu_pool_backward(const bw_bn *bn, bw_exec *x, void *diff_y, float 
     size_t mark = bw__exec_mark(x);
     float *count = bw__exec_take_f32(x, images * c), *sum = bw__exec_take_f32(x, images * c);
     float *coef = bw__exec_take_f32(x, 3 * stride), *g = bw__exec_take_f32(x, images * c);
-    double *sums = bw__arena_take(&x->arena, x->side, (size_t)(2 * c) * sizeof *sums);
+    double *sums = bw__arena_take(&x->arena, x->side, (size_t)(2 * stride) * sizeof *sums);
     double begin = bw__profile_begin(x);
     if (bw__exec_is_dry(x)) goto out;
 #pragma omp parallel for schedule(static) num_threads(x->threads)
@@ -282,11 +304,8 @@ void bw__bn_relu_pool_backward(const bw_bn *bn, bw_exec *x, void *diff_y, float 
         for (int64_t i = 0; i < c; i++)
             g[n * c + i] = diff_h[n * c + i] / (float)positions;
     }
-    for (int v = 0; v < bn->views; v++) {
-        float *f = coef + v * c;
-        add_images(sums, g, count, sum, v * per_view, (v + 1) * per_view, c);
-        bw__bn_backward_coefficients(bn, v, sums, p, f, f + stride, f + 2 * stride, diff_weight, diff_bias);
-    }
+    add_images(bn, sums, g, count, sum, per_view);
+    bw__bn_backward_coefficients(bn, x, sums, p, coef, diff_weight, diff_bias);
 #pragma omp parallel for schedule(static) num_threads(x->threads)
     for (int64_t n = 0; n < images; n++) {
         int64_t at = n * positions * c;

@@ -7,7 +7,12 @@
  * As in PyTorch, running statistics move by BW_BN_MOMENTUM towards the new ones, once per view in order, and
  * take the unbiased variance (rows - 1). Sums are taken over fixed pieces of rows and added in order in
  * double: results do not depend on the number of threads. The variance is summed about the view's first row,
- * so that a mean far larger than the standard deviation does not cancel. */
+ * so that a mean far larger than the standard deviation does not cancel.
+ *
+ * Where ranks share the batch (x->comm) means, variances and the sums of the backward pass are over the rows
+ * of all of them: one message of 2 views c doubles for each direction, and running statistics are the same
+ * everywhere. Gradients of weight and bias are of this rank's rows alone, to be summed over ranks with those
+ * of every other parameter. */
 #ifndef BW_NN_BATCH_NORM_H
 #define BW_NN_BATCH_NORM_H
 #include "nn/exec.h"
@@ -56,15 +61,16 @@ void bw__relu_backward(const bw_bn *bn, bw_exec *x, void *diff, const void *dst)
 void bw__bn_backward(const bw_bn *bn, bw_exec *x, void *diff_y, float *diff_weight, float *diff_bias,
                      const void *diff_dst, const void *y, const bw_bn_params *p, bool relu);
 
-/* For kernels that find the sums themselves (fused_head.c). Statistics of one view, biased variance: sets
- * coefficients and moves the running statistics. */
-void bw__bn_set_statistics(bw_bn *bn, int view, const double *mean, const double *var, const bw_bn_params *p);
-/* From sums [2, c] of g and of g (y - mean) over one view, with xhat = (y - mean) rstd:
+/* For kernels that find the sums themselves (fused_head.c). moments [2, views, c]: mean and biased variance
+ * over the rows of all ranks; sets coefficients and moves the running statistics. */
+void bw__bn_set_statistics(bw_bn *bn, const bw_exec *x, const double *moments, const bw_bn_params *p);
+/* From this rank's sums [2, views, c] of g and of g (y - mean), which become those of all ranks, with
+ * xhat = (y - mean) rstd:
  *     diff_y = weight rstd (g - mean(g) - xhat mean(g xhat)) = by_diff g + by_y (y - mean) + offset
- * diff_weight and diff_bias are overwritten by view 0 and added to by the others; both may be NULL. */
-void bw__bn_backward_coefficients(const bw_bn *bn, int view, const double *sums, const bw_bn_params *p,
-                                  float *by_diff, float *by_y, float *offset, float *diff_weight,
-                                  float *diff_bias);
+ * coef [3, views, c]: by_diff, by_y, offset. diff_weight and diff_bias [c] are overwritten with the sums over
+ * views, this rank's; both may be NULL. */
+void bw__bn_backward_coefficients(const bw_bn *bn, bw_exec *x, double *sums, const bw_bn_params *p,
+                                  float *coef, float *diff_weight, float *diff_bias);
 
 /* The conv-based expansion's tail: h [views * n, c] = mean over the positions of one image of relu(a y + b);
  * rows = n * positions. */

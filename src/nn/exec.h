@@ -38,6 +38,9 @@ static inline int bw__exec_ranks(const bw_exec *x)
 /* Sums over them, in place, on every rank; nothing alone or over a dry arena. A failure goes to x->remote. */
 void bw__exec_sum_f32(bw_exec *x, float *values, int64_t n);
 void bw__exec_sum_f64(bw_exec *x, double *values, int64_t n);
+/* Means and biased variances, moments [2, n], of as many values on each of them become those of all values;
+ * `more` doubles behind them are summed in the same message. */
+void bw__exec_join_moments(bw_exec *x, double *moments, int64_t n, int64_t more);
 static inline float *bw__exec_take_f32(bw_exec *x, int64_t count)
 {
     return bw__arena_take(&x->arena, x->side, (size_t)count * sizeof(float));

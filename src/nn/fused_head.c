@@ -190,7 +190,7 @@ static void centre_tile(const bw_fused_head *f, bw_exec *x, void *dst, const voi
 
 /* ---- statistics ---- */
 
-/* Mean of each input channel over one view; `partial` [images of a view, 2 c]. */
+/* Mean of each input channel over one view of this rank; `partial` [images of a view, 2 c]. */
 static void find_centre(const bw_fused_head *f, bw_exec *x, int view, const void *in, double *partial)
 {
     const bw_loops *loops = bw__loops();
@@ -220,6 +220,47 @@ static double dot(const float *a, const float *b, int64_t n)
     return sum;
 }
 
+/* moments [2, views, d] become mean and variance over all ranks' positions, and S is moved from the centre of
+ * this rank's to that of all; `sums` is [views, c + d]. With delta = own centre - that of all:
+ *
+ *     var = mean over ranks of (own var + own mean^2) - mean^2   (safe as in bw__exec_join_moments())
+ *     S  += M delta delta^T */
+static void join_ranks(bw_fused_head *f, bw_exec *x, double *moments, double *sums, const float *w)
+{
+    const int64_t c = f->s.c, d = f->s.d, lc = c + PAD, all = f->s.views * d;
+    const double ranks = (double)bw__exec_ranks(x);
+    const double rows = (double)(f->s.images / f->s.views * f->s.positions);
+    for (int v = 0; v < f->s.views; v++) {
+        double *s = sums + v * (c + d);
+        for (int64_t j = 0; j < c; j++)
+            s[j] = (double)f->centre[v * c + j];
+        for (int64_t i = 0; i < d; i++)
+            s[c + i] = moments[all + v * d + i] + moments[v * d + i] * moments[v * d + i];
+    }
+    bw__exec_sum_f64(x, sums, f->s.views * (c + d));
+    for (int v = 0; v < f->s.views; v++) {
+        double *s = sums + v * (c + d), *mean = moments + v * d;
+        float *s_xx = f->s_xx + v * c * lc, *centre = f->centre + v * c;
+        for (int64_t j = 0; j < c + d; j++)
+            s[j] /= ranks;
+#pragma omp parallel for schedule(static) num_threads(x->threads)
+        for (int64_t i = 0; i < d; i++) {
+            double sum = 0.0;
+            for (int64_t j = 0; j < c; j++)
+                sum += (double)w[i * lc + j] * s[j];
+            mean[i] = sum;
+            mean[all + i] = s[c + i] - sum * sum;
+        }
+        for (int64_t j = 0; j < c; j++)
+            s[j] = (double)centre[j] - s[j]; /* delta */
+        for (int64_t j = 0; j < c; j++)
+            for (int64_t k = 0; k < c; k++)
+                s_xx[j * lc + k] += (float)(rows * s[j] * s[k]);
+        for (int64_t j = 0; j < c; j++)
+            centre[j] = (float)((double)centre[j] - s[j]);
+    }
+}
+
 /* Mean and variance of y for every view, from the input alone. */
 static bw_status take_statistics(bw_fused_head *f, bw_exec *x, bw_bn *bn, const bw_bn_params *p,
                                  const void *in, const float *weights)
@@ -229,8 +270,10 @@ static bw_status take_statistics(bw_fused_head *f, bw_exec *x, bw_bn *bn, const 
     const bool dry = bw__exec_is_dry(x);
     size_t mark = bw__exec_mark(x);
     double *partial = bw__arena_take(&x->arena, x->side, (size_t)(n * 2 * c) * sizeof *partial);
-    double *mean = bw__arena_take(&x->arena, x->side, (size_t)d * sizeof *mean);
-    double *var = bw__arena_take(&x->arena, x->side, (size_t)d * sizeof *var);
+    const int64_t all = f->s.views * d;
+    double *moments = bw__arena_take(&x->arena, x->side, (size_t)(2 * all) * sizeof *moments), *sums = NULL;
+    if (bw__exec_ranks(x) > 1)
+        sums = bw__arena_take(&x->arena, x->side, (size_t)(f->s.views * (c + d)) * sizeof *sums);
     void *centred = take_rows(x, f->s.type, f->rows, c);
     float *w = padded_copy(x, BW_F32, weights, d, c), *ws = take_rows(x, BW_F32, d, c);
     for (int v = 0; v < f->s.views; v++) {
@@ -249,11 +292,13 @@ static bw_status take_statistics(bw_fused_head *f, bw_exec *x, bw_bn *bn, const 
         if (dry) continue;
 #pragma omp parallel for schedule(static) num_threads(x->threads)
         for (int64_t i = 0; i < d; i++) {
-            var[i] = dot(ws + i * lc, w + i * lc, c) / (double)bn->rows;
-            mean[i] = dot(w + i * lc, centre, c);
+            moments[all + v * d + i] = dot(ws + i * lc, w + i * lc, c) / (double)bn->rows;
+            moments[v * d + i] = dot(w + i * lc, centre, c);
         }
-        bw__bn_set_statistics(bn, v, mean, var, p);
     }
+    if (dry) goto out;
+    if (sums) join_ranks(f, x, moments, sums, w);
+    bw__bn_set_statistics(bn, x, moments, p);
 out:
     bw__exec_release(x, mark);
     return st;
@@ -353,27 +398,25 @@ static void mask_tile(const bw_fused_head *f, bw_exec *x, void *dst, const float
            (size_t)((f->rows - t->rows) * ld) * bw__type_size(f->s.type));
 }
 
-/* Batch norm's coefficients for every view, from the kept sums; slope [images, d] = a g. */
-static void find_slopes(const bw_fused_head *f, const bw_bn *bn, const bw_bn_params *p, float *slope,
-                        float *by_y, float *offset, double *sums, float *diff_bn_weight, float *diff_bn_bias,
+/* Batch norm's coefficients coef [3, views, d], from the kept sums; slope [images, d] = a g. */
+static void find_slopes(const bw_fused_head *f, bw_exec *x, const bw_bn *bn, const bw_bn_params *p,
+                        float *slope, float *coef, double *sums, float *diff_bn_weight, float *diff_bn_bias,
                         const float *diff_h)
 {
     const int64_t d = f->s.d, n = f->s.images / f->s.views;
-    for (int v = 0; v < f->s.views; v++) {
-        float *scale = slope + v * n * d; /* the view's first image, overwritten last */
-        memset(sums, 0, (size_t)(2 * d) * sizeof *sums);
-        for (int64_t i = v * n; i < (v + 1) * n; i++)
-            for (int64_t j = 0; j < d; j++) {
-                double g = (double)diff_h[i * d + j] / (double)f->s.positions;
-                sums[j] += g * (double)f->count[i * d + j];
-                sums[d + j] += g * (double)f->sum[i * d + j];
-            }
-        bw__bn_backward_coefficients(bn, v, sums, p, scale, by_y + v * d, offset + v * d, diff_bn_weight,
-                                     diff_bn_bias);
-        for (int64_t i = (v + 1) * n - 1; i >= v * n; i--)
-            for (int64_t j = 0; j < d; j++)
-                slope[i * d + j] = scale[j] * (diff_h[i * d + j] / (float)f->s.positions);
+    memset(sums, 0, (size_t)(2 * f->s.views * d) * sizeof *sums);
+    for (int64_t i = 0; i < f->s.images; i++) {
+        double *of_g = sums + i / n * d, *of_gy = of_g + f->s.views * d;
+        for (int64_t j = 0; j < d; j++) {
+            double g = (double)diff_h[i * d + j] / (double)f->s.positions;
+            of_g[j] += g * (double)f->count[i * d + j];
+            of_gy[j] += g * (double)f->sum[i * d + j];
+        }
     }
+    bw__bn_backward_coefficients(bn, x, sums, p, coef, diff_bn_weight, diff_bn_bias);
+    for (int64_t i = 0; i < f->s.images; i++)
+        for (int64_t j = 0; j < d; j++)
+            slope[i * d + j] = coef[i / n * d + j] * (diff_h[i * d + j] / (float)f->s.positions);
 }
 
 /* What is the same for all positions of a view: curvature = W^T diag(by_y) W (typed for its product with the
@@ -427,9 +470,10 @@ bw_status bw__fused_head_backward(bw_fused_head *f, bw_exec *x, const bw_bn *bn,
     const int views = f->s.views;
     const bool dry = bw__exec_is_dry(x);
     size_t mark = bw__exec_mark(x);
-    float *slope = bw__exec_take_f32(x, f->s.images * d), *by_y = bw__exec_take_f32(x, views * d),
-          *offset = bw__exec_take_f32(x, views * d), *constant = bw__exec_take_f32(x, c);
-    double *sums = bw__arena_take(&x->arena, x->side, (size_t)(2 * d) * sizeof *sums);
+    float *slope = bw__exec_take_f32(x, f->s.images * d), *coef = bw__exec_take_f32(x, 3 * views * d),
+          *constant = bw__exec_take_f32(x, c);
+    double *sums = bw__arena_take(&x->arena, x->side, (size_t)(2 * views * d) * sizeof *sums);
+    const float *by_y = coef + views * d, *offset = coef + 2 * views * d;
     float *w = padded_copy(x, BW_F32, weights, d, c), *dw = take_rows(x, BW_F32, d, c);
     void *w_typed = f->s.type == BW_F32 ? w : padded_copy(x, f->s.type, weights, d, c);
     void *curvature = take_rows(x, f->s.type, c, c), *centred = take_rows(x, f->s.type, f->rows, c);
@@ -437,7 +481,7 @@ bw_status bw__fused_head_backward(bw_fused_head *f, bw_exec *x, const bw_bn *bn,
     float *dx = take_rows(x, BW_F32, f->rows, c);
     if (!dry) {
         memset(dw, 0, (size_t)(d * lc) * sizeof *dw);
-        find_slopes(f, bn, p, slope, by_y, offset, sums, diff_bn_weight, diff_bn_bias, diff_h);
+        find_slopes(f, x, bn, p, slope, coef, sums, diff_bn_weight, diff_bn_bias, diff_h);
     }
     for (int64_t i = 0; i < views * tiles_per_view(f); i++) {
         tile t = tile_at(f, i);

@@ -13,6 +13,13 @@
  *     dW       = (a g [z > 0])^T x + diag(by_y) W S
  *     diff_x   = (a g [z > 0]) W + x (W^T diag(by_y) W) + W^T offset
  *
+ * Where ranks share the batch M, both means, the variance and batch norm's two sums are of all of them. Then
+ * x is centred on the mean of all ranks' positions, but S stays this rank's sum, about that mean: since var
+ * is linear in S, only diag(W S W^T) travels, in one message of views (c + d) doubles, and 2 views d in the
+ * backward pass. dW as above is this rank's part of a sum, exact only when added up: the term
+ * offset (sum x)^T, which is 0 over all ranks and not over one, is left out. So is it with a batch norm whose
+ * gradients are this rank's.
+ *
  * Products are of the activations' type with f32 sums; S, its products and all statistics are f32 or double.
  * Since x is centred first, a mean far above the standard deviation does not cancel. (Formulas: this
  * project; batch norm's gradient as in Ioffe & Szegedy 2015.) */

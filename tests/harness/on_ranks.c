@@ -9,7 +9,8 @@ double ranks_difference(const float *a, const float *b, int64_t n)
     double worst = 0.0, largest = 0.0;
     for (int64_t i = 0; i < n; i++) {
         double d = fabs((double)a[i] - (double)b[i]);
-        if (!(d <= worst)) worst = d; /* a NaN stays */
+        if (isnan(d)) return d;
+        worst = fmax(worst, d);
         largest = fmax(largest, fabs((double)b[i]));
     }
     return largest > 0.0 ? worst / largest : worst;
