@@ -6,14 +6,18 @@
  *     L = scale * ( sum_i (C_ii - 1)^2 + lambda * sum_{i != j} C_ij^2 )
  *
  * Gradient: G = dL/dC, then dA = B G^T / N, dB = A G / N, then through the standardisation. Sums of L are in
- * double. One reduction: L is the loss of the whole batch, not a mean over images. */
+ * double. One reduction: L is the loss of the whole batch, not a mean over images.
+ *
+ * Over ranks: N counts the images of all. The batch norm is one over all of them (nn/batch_norm.h, 64 D bytes
+ * in both directions), and A^T B [D, D] is summed in its place in float, 4 D^2 bytes; every rank then has all
+ * of L and G, and multiplies G by its own rows. */
 #include "base/memory.h"
 #include "loss/loss.h"
 #include "nn/batch_norm.h"
 #include "nn/matmul.h"
 
 typedef struct barlow {
-    int64_t n, d;
+    int64_t n, d, all; /* all: N */
     double lambda, scale;
     bw_bn bn;
     bw_matmul *correlate; /* A^T B */
@@ -35,11 +39,12 @@ static bw_status barlow_create(void **state, bw_exec *x, const bw_loss_config *c
 {
     bw_status st = BW_OK;
     barlow *b = NULL;
-    if (n < 2 || d < 1)
+    int64_t all = n * bw__exec_ranks(x);
+    if (all < 2 || d < 1)
         return bw_fail(BW_EINVAL, "Barlow Twins needs at least 2 images and 1 dimension, not %lld and %lld",
-                       (long long)n, (long long)d);
+                       (long long)all, (long long)d);
     BW_TRY(BW_ALLOC(&b, 1));
-    *b = (barlow){ .n = n, .d = d, .lambda = config->lambda, .scale = config->scale };
+    *b = (barlow){ .n = n, .d = d, .all = all, .lambda = config->lambda, .scale = config->scale };
     BW_TRY(bw__bn_create(&b->bn, BW_F32, 2, n, d));
     const bw_matmul_shape correlate = { .m = d, .n = d, .k = n, .transpose_a = true },
                           times_gt = { .m = n, .n = d, .k = d, .transpose_b = true },
@@ -59,9 +64,9 @@ static void loss_and_gradient(const barlow *b, bw_exec *x, bw_loss_value *out, f
                               double *row_off)
 {
     int64_t d = b->d;
-    float inv_n = 1.0f / (float)b->n;
-    float g_on = (float)(2.0 * b->scale / (double)b->n),
-          g_off = (float)(2.0 * b->scale * b->lambda / (double)b->n);
+    float inv_n = 1.0f / (float)b->all;
+    float g_on = (float)(2.0 * b->scale / (double)b->all),
+          g_off = (float)(2.0 * b->scale * b->lambda / (double)b->all);
 #pragma omp parallel for schedule(static) num_threads(x->threads)
     for (int64_t i = 0; i < d; i++) {
         float *row = c + i * d;
@@ -101,6 +106,7 @@ static bw_status barlow_run(void *state, bw_exec *x, bw_loss_value *out, float *
     bw__bn_statistics(&b->bn, x, z, &affine_free);
     bw__bn_forward(&b->bn, x, a, z);
     BW_TRY(bw__matmul_run(b->correlate, x, c, a, a + nd));
+    bw__exec_sum_f32(x, c, b->d * b->d);
     if (!bw__exec_is_dry(x)) loss_and_gradient(b, x, out, c, rows, rows + b->d);
     BW_TRY(bw__matmul_run(b->times_gt, x, diff_z, a + nd, c));
     BW_TRY(bw__matmul_run(b->times_g, x, diff_z + nd, a, c));

@@ -41,6 +41,7 @@ bw_status bw__loss_run(bw_loss *loss, bw_exec *x, bw_loss_value *out, float *dif
     *out = (bw_loss_value){ 0 };
     bw_status st = loss->ops->run(loss->state, x, out, diff_z, z, labels);
     bw__profile_end(x, begin, "loss", "forward and backward", bw__loss_flops(loss));
+    if (st == BW_OK) st = x->remote; /* of a sum, after which nothing here means anything */
     if (st == BW_OK && !isfinite(out->total))
         st = bw_fail(BW_ENONFINITE, "the %s loss is not finite (%g)", loss->ops->name, out->total);
     return st;

@@ -13,7 +13,10 @@
  *
  * Gradient: that of variance and covariance goes through the centred embeddings xc alone and is xc G with
  * G_ij = 4 c_c scale / (D (N-1)) Cov_ij, i != j, and G_jj = -c_v scale / (2 D (N-1) std_j) where std_j < 1.
- * Centring has no further part in it: the columns of xc G add up to zero already. Sums of L are in double. */
+ * Centring has no further part in it: the columns of xc G add up to zero already. Sums of L are in double.
+ *
+ * Over ranks: N counts the images of all. Summed for each view: columns, their squares about the mean of all
+ * [D] in double, xc^T xc [D, D] in float; then the distance. 8 D^2 + 32 D + 8 bytes. */
 #include "base/memory.h"
 #include "loss/loss.h"
 #include "nn/matmul.h"
@@ -23,7 +26,7 @@ static const double VARIANCE_EPS = 1e-4; /* the authors' */
 enum { COLUMNS = 64 };                   /* that one thread takes at a time */
 
 typedef struct vicreg {
-    int64_t n, d;
+    int64_t n, d, all; /* all: N */
     bw_loss_config config;
     bw_matmul *correlate; /* xc^T xc */
     bw_matmul *spread;    /* xc G */
@@ -41,11 +44,12 @@ static bw_status vicreg_create(void **state, bw_exec *x, const bw_loss_config *c
 {
     bw_status st = BW_OK;
     vicreg *v = NULL;
-    if (n < 2 || d < 1)
+    int64_t all = n * bw__exec_ranks(x);
+    if (all < 2 || d < 1)
         return bw_fail(BW_EINVAL, "VICReg needs at least 2 images and 1 dimension, not %lld and %lld",
-                       (long long)n, (long long)d);
+                       (long long)all, (long long)d);
     BW_TRY(BW_ALLOC(&v, 1));
-    *v = (vicreg){ .n = n, .d = d, .config = *config };
+    *v = (vicreg){ .n = n, .d = d, .all = all, .config = *config };
     const bw_matmul_shape correlate = { .m = d, .n = d, .k = n, .transpose_a = true },
                           spread = { .m = n, .n = d, .k = d };
     BW_TRY(bw__matmul_create(&v->correlate, x, &correlate));
@@ -57,32 +61,48 @@ out:
     return st;
 }
 
-/* xc = z - its mean over the rows, and std [d], for columns [begin, end). */
-static void centre_columns(const vicreg *v, float *xc, double *std, const float *z, int64_t begin,
-                           int64_t end)
+static void add_columns(const vicreg *v, double *sum, const float *z, int64_t begin, int64_t end)
 {
-    int64_t n = v->n, d = v->d, count = end - begin;
-    double mean[COLUMNS] = { 0 }, squares[COLUMNS] = { 0 };
-    for (int64_t i = 0; i < n; i++)
+    int64_t count = end - begin;
+    double columns[COLUMNS] = { 0 };
+    for (int64_t i = 0; i < v->n; i++)
         for (int64_t j = 0; j < count; j++)
-            mean[j] += (double)z[i * d + begin + j];
+            columns[j] += (double)z[i * v->d + begin + j];
     for (int64_t j = 0; j < count; j++)
-        mean[j] /= (double)n;
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < count; j++) {
-            double centred = (double)z[i * d + begin + j] - mean[j];
-            squares[j] += centred * centred;
-            xc[i * d + begin + j] = (float)centred;
-        }
-    for (int64_t j = 0; j < count; j++)
-        std[begin + j] = sqrt(squares[j] / (double)(n - 1) + VARIANCE_EPS);
+        sum[begin + j] = columns[j];
 }
 
-static void centre(const vicreg *v, bw_exec *x, float *xc, double *std, const float *z)
+static void centre_columns(const vicreg *v, float *xc, double *sum, const float *z, const double *mean,
+                           int64_t begin, int64_t end)
 {
+    int64_t count = end - begin;
+    double squares[COLUMNS] = { 0 };
+    for (int64_t i = 0; i < v->n; i++)
+        for (int64_t j = 0; j < count; j++) {
+            double centred = (double)z[i * v->d + begin + j] - mean[begin + j];
+            squares[j] += centred * centred;
+            xc[i * v->d + begin + j] = (float)centred;
+        }
+    for (int64_t j = 0; j < count; j++)
+        sum[begin + j] = squares[j];
+}
+
+/* xc = z - its mean over the rows of all ranks, and std [d]. mean [d] is scratch. */
+static void centre(const vicreg *v, bw_exec *x, float *xc, double *std, const float *z, double *mean)
+{
+    int64_t d = v->d;
 #pragma omp parallel for schedule(static) num_threads(x->threads)
-    for (int64_t begin = 0; begin < v->d; begin += COLUMNS)
-        centre_columns(v, xc, std, z, begin, begin + COLUMNS < v->d ? begin + COLUMNS : v->d);
+    for (int64_t begin = 0; begin < d; begin += COLUMNS)
+        add_columns(v, mean, z, begin, begin + COLUMNS < d ? begin + COLUMNS : d);
+    bw__exec_sum_f64(x, mean, d);
+    for (int64_t j = 0; j < d; j++)
+        mean[j] /= (double)v->all;
+#pragma omp parallel for schedule(static) num_threads(x->threads)
+    for (int64_t begin = 0; begin < d; begin += COLUMNS)
+        centre_columns(v, xc, std, z, mean, begin, begin + COLUMNS < d ? begin + COLUMNS : d);
+    bw__exec_sum_f64(x, std, d);
+    for (int64_t j = 0; j < d; j++)
+        std[j] = sqrt(std[j] / (double)(v->all - 1) + VARIANCE_EPS);
 }
 
 /* c [d, d] holds xc^T xc and becomes G; the view's sums are added to the terms. row [d] is scratch. */
@@ -90,7 +110,7 @@ static void terms_and_slopes(const vicreg *v, bw_exec *x, double *variance, doub
                              const double *std, double *row)
 {
     int64_t d = v->d;
-    double rows = (double)(v->n - 1), scale = v->config.scale;
+    double rows = (double)(v->all - 1), scale = v->config.scale;
     float to_cov = (float)(1.0 / rows),
           off_slope = (float)(4.0 * v->config.covariance * scale / ((double)d * rows));
 #pragma omp parallel for schedule(static) num_threads(x->threads)
@@ -117,7 +137,7 @@ static double invariance(const vicreg *v, bw_exec *x, float *diff_z, const float
 {
     int64_t n = v->n, d = v->d;
     double sum = 0.0;
-    float slope = (float)(2.0 * v->config.invariance * v->config.scale / ((double)n * (double)d));
+    float slope = (float)(2.0 * v->config.invariance * v->config.scale / ((double)v->all * (double)d));
 #pragma omp parallel for schedule(static) num_threads(x->threads)
     for (int64_t i = 0; i < n; i++) {
         double squares = 0.0;
@@ -131,7 +151,8 @@ static double invariance(const vicreg *v, bw_exec *x, float *diff_z, const float
     }
     for (int64_t i = 0; i < n; i++)
         sum += row[i];
-    return sum / ((double)n * (double)d);
+    bw__exec_sum_f64(x, &sum, 1);
+    return sum / ((double)v->all * (double)d);
 }
 
 static bw_status vicreg_run(void *state, bw_exec *x, bw_loss_value *out, float *diff_z, const float *z,
@@ -150,8 +171,9 @@ static bw_status vicreg_run(void *state, bw_exec *x, bw_loss_value *out, float *
     double *row = bw__arena_take(&x->arena, x->side, (size_t)(n > d ? n : d) * sizeof *row);
     bool dry = bw__exec_is_dry(x);
     for (int view = 0; view < 2; view++) {
-        if (!dry) centre(v, x, xc, std, z + view * n * d);
+        if (!dry) centre(v, x, xc, std, z + view * n * d, row);
         BW_TRY(bw__matmul_run(v->correlate, x, cov, xc, xc));
+        bw__exec_sum_f32(x, cov, d * d);
         if (!dry) terms_and_slopes(v, x, &term[1], &term[2], cov, std, row);
         BW_TRY(bw__matmul_run(v->spread, x, diff_z + view * n * d, xc, cov));
     }

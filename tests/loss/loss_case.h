@@ -29,6 +29,7 @@ typedef struct loss_case {
     int64_t n, d, count; /* count: 2 n d */
     float *z, *diff;     /* [2, n, d] */
     int *labels;         /* [n] */
+    bw_comm *comm;       /* of whose batch this is one rank's part; NULL: it is all of it */
     bw_loss_value value;
 } loss_case;
 
@@ -65,6 +66,7 @@ static inline bw_status try_loss(loss_case *c, const bw_loss_config *config, int
     bw_exec x;
     bw_loss *loss = NULL;
     CHECK_OK(bw__exec_create(&x, threads));
+    x.comm = c->comm;
     bw_status st = bw__loss_create(&loss, &x, config, c->n, c->d);
     if (st == BW_OK) {
         /* The dry run says how much it takes; a wrong answer ends in an assertion of the arena. */
