@@ -16,12 +16,17 @@ double cli_median(double *seconds, int n)
     return n % 2 == 1 ? seconds[n / 2] : 0.5 * (seconds[n / 2 - 1] + seconds[n / 2]);
 }
 
-bw_status cli_bench_loader_create(bw_loader **out, const bw_dataset *dataset, const bw_config *config)
+bw_status cli_bench_loader_create(bw_loader **out, const bw_dataset *dataset, const bw_config *config,
+                                  const bw_grid *grid)
 {
     const bw_loader_config loading = { .mode = BW_LOADER_VIEWS,
                                        .image_size = config->data.image_size,
                                        .augment = &config->augment,
                                        .batch = config->train.batch,
+                                       .first =
+                                           grid->place * bw__grid_images(grid, config) / config->train.split,
+                                       .count = bw__grid_images(grid, config),
+                                       .parts = config->train.split,
                                        .images = config->data.images,
                                        .seed = config->seed,
                                        .threads = config->data.threads,

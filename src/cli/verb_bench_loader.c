@@ -76,6 +76,7 @@ static int run_bench_loader(const cli_options *o)
 {
     bw_status st = BW_OK;
     bw_config c;
+    const bw_grid alone = bw__grid_alone();
     bw_dataset *dataset = NULL;
     bw_loader *loader = NULL;
     double *seconds = NULL, total = 0.0;
@@ -92,7 +93,7 @@ static int run_bench_loader(const cli_options *o)
     BW_TRY(bw_dataset_open(&dataset, o->data ? o->data : synthetic, BW_SPLIT_TRAIN,
                            o->data ? o->format : "idx"));
     BW_TRY(BW_ALLOC(&seconds, steps));
-    BW_TRY(cli_bench_loader_create(&loader, dataset, &c));
+    BW_TRY(cli_bench_loader_create(&loader, dataset, &c, &alone));
     BW_TRY(time_batches(seconds, loader, warmup, steps));
     cli_progress_end();
     /* Batches are made ahead: only the sum of many waits is a rate. */

@@ -17,6 +17,8 @@ typedef struct result {
     double sum_s;
     double *loader_seconds; /* [phases, steps], or NULL: with images from the loader, which makes the next
                                batch */
+    int64_t peak_bytes;
+    int ranks;
     bool profiled;
     bw_profile profile; /* of the same steps */
 } result;
@@ -134,16 +136,55 @@ static json_t *json_profile(const result *r)
     return array;
 }
 
+/* What ranks do together takes as long as on the slowest: every number becomes the largest over them. */
+static bw_status take_slowest(double *seconds, int64_t n, bw_comm *ranks)
+{
+    bw_status st = BW_OK;
+    double *all = NULL;
+    int size = bw_comm_size(ranks);
+    if (size == 1) return BW_OK;
+    BW_TRY(BW_ALLOC(&all, n * size));
+    BW_TRY(bw__comm_gather(ranks, all, seconds, (size_t)n * sizeof *seconds));
+    for (int64_t i = 0; i < n * size; i++)
+        if (all[i] > seconds[i % n]) seconds[i % n] = all[i];
+out:
+    bw__free(all);
+    return st;
+}
+
+static bw_status join_results(result *r, bw_comm *ranks)
+{
+    bw_status st = BW_OK;
+    r->ranks = bw_comm_size(ranks);
+    r->peak_bytes = bw__peak_rss_bytes();
+    BW_TRY(take_slowest(r->seconds, all_steps(r), ranks));
+    if (r->loader_seconds) BW_TRY(take_slowest(r->loader_seconds, all_steps(r), ranks));
+    BW_TRY(bw__comm_max_i64(ranks, &r->peak_bytes, 1));
+out:
+    return st;
+}
+
+/* "2 threads", or "3 ranks, 2 threads each". */
+static const char *workers_text(char *text, size_t size, const bw_config *c, const result *r)
+{
+    if (r->ranks > 1)
+        (void)snprintf(text, size, "%d ranks of %d threads", r->ranks, c->threads);
+    else
+        (void)snprintf(text, size, "%d threads", c->threads);
+    return text;
+}
+
 static bw_status print_result(const bw_config *c, const result *r, int64_t flops, bool as_json)
 {
     double step_s = step_seconds(r->seconds, r);
     double rate = (double)c->train.batch / step_s, gflops = (double)flops / step_s * 1e-9;
-    double peak_mb = (double)bw__peak_rss_bytes() / 1e6;
+    double peak_mb = (double)r->peak_bytes / 1e6;
+    char workers[64];
     double loader_s = r->loader_seconds ? step_seconds(r->loader_seconds, r) : 0.0;
     if (!as_json) {
-        printf("%s %s, %lld px, batch %lld, %s, %d threads\n", cli_setting(c, "train.order"),
+        printf("%s %s, %lld px, batch %lld, %s, %s\n", cli_setting(c, "train.order"),
                cli_setting(c, "model.arch"), (long long)c->data.image_size, (long long)c->train.batch,
-               cli_setting(c, "dtype"), c->threads);
+               cli_setting(c, "dtype"), workers_text(workers, sizeof workers, c, r));
         printf("step %.4f s (median), %.2f samples/s, %.1f GFLOP/s, peak memory %.0f MB\n", step_s, rate,
                gflops, peak_mb);
         if (r->loader_seconds)
@@ -159,6 +200,7 @@ static bw_status print_result(const bw_config *c, const result *r, int64_t flops
     (void)json_object_set_new(object, "batch", json_integer(c->train.batch));
     (void)json_object_set_new(object, "dtype", json_string(cli_setting(c, "dtype")));
     (void)json_object_set_new(object, "threads", json_integer(c->threads));
+    (void)json_object_set_new(object, "ranks", json_integer(r->ranks));
     (void)json_object_set_new(object, "step_s_median", bw__json_real(step_s));
     (void)json_object_set_new(object, "samples_per_s", bw__json_real(rate));
     (void)json_object_set_new(object, "gflops", bw__json_real(gflops));
@@ -176,6 +218,7 @@ static int run_bench_step(const cli_options *o)
 {
     bw_status st = BW_OK;
     bw_config config;
+    bw_grid grid = bw__grid_alone();
     bw_network *network = NULL;
     bw_trainer *trainer = NULL;
     bw_dataset *dataset = NULL;
@@ -191,30 +234,36 @@ static int run_bench_step(const cli_options *o)
     config.train.steps = -1; /* every phase has steps */
     bw__environment_say(&config);
     cli_settings_assume_classes(&config);
+    BW_TRY(bw__grid_create(&grid, cli_comm(), &config));
+    config.parallel.data = grid.data;
     BW_TRY(bw_plan_check(&config));
-    int64_t floats = BW_VIEWS * config.train.batch * config.data.image_size * config.data.image_size * 3;
+    int64_t images = bw__grid_images(&grid, &config);
+    int64_t floats = BW_VIEWS * images * config.data.image_size * config.data.image_size * 3;
     BW_TRY(BW_ALLOC(&views, floats));
-    bw_rng rng = bw__rng(config.seed, BW_RNG_SYNTHETIC, 0, 0, 0);
+    bw_rng rng = bw__rng(config.seed, BW_RNG_SYNTHETIC, (uint64_t)grid.place, 0, 0);
     bw__rng_normal_f32(&rng, views, floats);
-    BW_TRY(BW_ALLOC(&labels, config.train.batch)); /* every image of class 0: as long as others */
+    BW_TRY(BW_ALLOC(&labels, images)); /* every image of class 0: as long as others */
     BW_TRY(bw_network_create(&network, &config));
-    BW_TRY(bw_trainer_create(&trainer, network, 1000));
+    BW_TRY(bw__trainer_create_on(&trainer, network, 1000, &grid));
     r.phases = trainer->phases.n;
     BW_TRY(BW_ALLOC(&r.seconds, all_steps(&r)));
     if (dataset) {
         BW_TRY(BW_ALLOC(&r.loader_seconds, all_steps(&r)));
-        BW_TRY(cli_bench_loader_create(&loader, dataset, &config));
+        BW_TRY(cli_bench_loader_create(&loader, dataset, &config, &grid));
     }
     for (int i = 0; i < r.phases; i++)
         BW_TRY(time_phase(&r, i, loader, trainer, views, labels, warmup));
     cli_progress_end();
-    BW_TRY(print_result(&config, &r, bw_trainer_flops(trainer), o->json));
+    BW_TRY(join_results(&r, cli_comm()));
+    if (bw_comm_rank(cli_comm()) == 0)
+        BW_TRY(print_result(&config, &r, bw_trainer_flops(trainer) * grid.data, o->json));
 out:
     bw__loader_free(loader);
     bw_dataset_free(dataset);
     bw__free(r.loader_seconds);
     bw_trainer_free(trainer);
     bw_network_free(network);
+    bw__grid_destroy(&grid);
     bw__free(views);
     bw__free(labels);
     bw__free(r.seconds);
@@ -227,9 +276,12 @@ const cli_verb cli_bench_step = {
     .summary = "Time of one training step on synthetic images",
     .notes = "Takes every setting of 'pretrain'. Without a recipe or a setting "
              "that says otherwise train.batch is 8. With train.order sequential every "
-             "block has its --steps, and the time is the mean over blocks.",
+             "block has its --steps, and the time is the mean over blocks. Under mpirun the ranks share "
+             "every batch as parallel.data says; a step takes as long as on the slowest of them, and "
+             "--profile shows rank 0.",
     .options = { CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_STEPS, CLI_WARMUP, CLI_STEP_DATA, CLI_DATA_FORMAT,
                  CLI_PROFILE, CLI_JSON, CLI_QUIET, CLI_VERBOSE, CLI_END },
     .interruptible = true,
+    .on_ranks = true,
     .run = run_bench_step
 };

@@ -14,6 +14,10 @@ BW_MUST_CHECK
 bw_status bw__comm_split(bw_comm **out, bw_comm *parent, int color, int key);
 /* Of a split or a shared one; not the one of bw_comm_start(). NULL is fine. */
 void bw__comm_free(bw_comm *comm);
+/* As if it were rank 0 of `size`: for layers over a dry arena, which take the memory they would take there.
+ * No collective may be called on it. */
+BW_MUST_CHECK
+bw_status bw__comm_outline(bw_comm **out, int size);
 /* Ranks of `parent` that run on this rank's machine. */
 BW_MUST_CHECK
 bw_status bw__comm_split_by_machine(bw_comm **out, bw_comm *parent);
@@ -49,13 +53,17 @@ bw_status bw__comm_receive(bw_comm *comm, void *bytes, size_t n, int from, int t
 BW_MUST_CHECK
 bw_status bw__comm_agree(bw_comm *comm, bw_status own);
 
-/* A sum that goes on while the rank computes. `values` may not be touched until bw__comm_finish(), which
- * returns at once where nothing was begun. One sum at a time for each work; begins with all zero bytes, keeps
- * some memory from its first sum on, and is freed with bw__comm_work_free() when no sum is under way. */
+/* A sum that goes on while the rank computes (comm_progress.h). `values` may not be touched until
+ * bw__comm_finish(), which returns at once where nothing was begun. One sum at a time for each work; begins
+ * with all zero bytes, keeps some memory from its first sum on, and is freed with bw__comm_work_free(). Where
+ * a sum is under way then, because the ranks never came to its end, `values` must outlive the process. */
 typedef struct bw_comm_work {
     void *requests;
     bool begun;
 } bw_comm_work;
+/* Not collective: takes that memory now, for sums of at most n values. */
+BW_MUST_CHECK
+bw_status bw__comm_work_reserve(bw_comm_work *work, bw_comm *comm, int64_t n);
 void bw__comm_work_free(bw_comm_work *work);
 BW_MUST_CHECK
 bw_status bw__comm_begin_sum_f32(bw_comm_work *work, bw_comm *comm, float *values, int64_t n);

@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "base/memory.h"
 #include "dist/comm_internal.h"
 #include <pthread.h>
 
@@ -23,6 +24,14 @@ bool bw_comm_all_failed(const bw_comm *comm)
 bw_status bw_comm_remote_status(const bw_comm *comm)
 {
     return comm && comm->world->remote != BW_OK ? comm->world->remote : BW_EREMOTE;
+}
+
+bw_status bw__comm_outline(bw_comm **out, int size)
+{
+    *out = NULL;
+    bw_status st = BW_ALLOC(out, 1);
+    if (st == BW_OK) **out = (bw_comm){ .size = size, .world = *out };
+    return st;
 }
 
 bw_status bw__comm_agree(bw_comm *comm, bw_status own)

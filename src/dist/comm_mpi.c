@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "dist/comm_internal.h"
+#include "dist/comm_progress.h"
 #include <mpi.h>
 #include <sched.h>
 #include <stdio.h>
@@ -120,6 +121,7 @@ void bw_comm_end(bw_comm *comm)
 {
     if (!comm) return;
     bool several = comm->mpi != NULL;
+    bw__progress_end();
     bw__comm_free(comm);
     if (several && initialised_here) (void)MPI_Finalize();
 }
@@ -290,16 +292,20 @@ bw_status bw__comm_receive(bw_comm *comm, void *bytes, size_t n, int from, int t
 /* --- sums beside the computation --- */
 
 typedef struct sum_work {
+    bw_progress progress; /* first, so that this is found by it */
     bw_comm *comm;
     int64_t bytes;
     int pieces, room;
+    int done, error;       /* pieces that are; of the one that is not: MPI_SUCCESS */
     MPI_Request request[]; /* [room] */
 } sum_work;
 
-static bw_status make_room(bw_comm_work *work, int pieces)
+bw_status bw__comm_work_reserve(bw_comm_work *work, bw_comm *comm, int64_t n)
 {
     const sum_work *old = work->requests;
     sum_work *w = NULL;
+    int pieces = (int)((n + PIECE - 1) / PIECE);
+    if (bw_comm_size(comm) == 1) return BW_OK;
     if (old && old->room >= pieces) return BW_OK;
     bw_status st = bw__alloc((void **)&w, sizeof *w + (size_t)pieces * sizeof w->request[0]);
     if (st != BW_OK) return st;
@@ -309,16 +315,28 @@ static bw_status make_room(bw_comm_work *work, int pieces)
     return BW_OK;
 }
 
+/* Asks MPI once, for the first piece that is not done; the others move with it. */
+static bool ask(bw_progress *progress)
+{
+    sum_work *w = (sum_work *)progress;
+    int done = 0;
+    w->error = MPI_Test(&w->request[w->done], &done, MPI_STATUS_IGNORE);
+    if (done) w->done++;
+    return w->error != MPI_SUCCESS || w->done == w->pieces;
+}
+
 bw_status bw__comm_begin_sum_f32(bw_comm_work *work, bw_comm *comm, float *values, int64_t n)
 {
     BW_ASSERT(!work->begun);
-    if (!comm || comm->size == 1) return BW_OK;
-    bw_status st = make_room(work, (int)((n + PIECE - 1) / PIECE));
+    if (!comm || comm->size == 1 || n == 0) return BW_OK;
+    bw_status st = bw__comm_work_reserve(work, comm, n);
     if (st != BW_OK) return st;
     sum_work *w = work->requests;
     w->comm = comm;
     w->bytes = n * (int64_t)sizeof *values;
-    w->pieces = 0;
+    w->pieces = w->done = 0;
+    w->error = MPI_SUCCESS;
+    w->progress = (bw_progress){ .ask = ask };
     work->begun = true;
     for (int64_t at = 0; at < n; at += PIECE) {
         int count = (int)(n - at < PIECE ? n - at : PIECE);
@@ -328,26 +346,30 @@ bw_status bw__comm_begin_sum_f32(bw_comm_work *work, bw_comm *comm, float *value
                 "MPI_Iallreduce");
         w->pieces++;
     }
+    bw__progress_add(&w->progress);
     return BW_OK;
 }
 
 bw_status bw__comm_finish(bw_comm_work *work)
 {
-    bw_status st = BW_OK;
     sum_work *w = work->requests;
     double begin = bw__now_s();
     if (!work->begun) return BW_OK;
+    bw__progress_remove(&w->progress);
     work->begun = false;
-    for (int i = 0; i < w->pieces; i++) {
-        int error = wait_for(&w->request[i]);
-        if (error != MPI_SUCCESS && st == BW_OK) st = failed(w->comm, error, "MPI_Iallreduce");
-    }
+    for (; w->done < w->pieces && w->error == MPI_SUCCESS; w->done++)
+        w->error = wait_for(&w->request[w->done]);
     bw__comm_add_count(BW_COMM_WORK, w->bytes, bw__now_s() - begin);
-    return st;
+    return w->error == MPI_SUCCESS ? BW_OK : failed(w->comm, w->error, "MPI_Iallreduce");
 }
 
 void bw__comm_work_free(bw_comm_work *work)
 {
-    bw__free(work->requests);
+    sum_work *w = work->requests;
+    if (work->begun) { /* MPI may still write into both: the values stay where they are, and so does this */
+        bw__progress_remove(&w->progress);
+        return;
+    }
+    bw__free(w);
     *work = (bw_comm_work){ 0 };
 }

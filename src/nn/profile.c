@@ -9,12 +9,9 @@ double bw__profile_begin(const bw_exec *x)
     return x->profile->depth++ == 0 ? bw__now_s() : 0.0;
 }
 
-void bw__profile_end(const bw_exec *x, double begin, const char *what, const char *pass, int64_t flops)
+static void add(bw_profile *p, double seconds, const char *what, const char *pass, int64_t flops)
 {
-    bw_profile *p = x->profile;
     int i = 0;
-    if (!p || bw__exec_is_dry(x) || --p->depth > 0) return;
-    double seconds = bw__now_s() - begin;
     while (i < p->n && (strcmp(p->rows[i].what, what) != 0 || strcmp(p->rows[i].pass, pass) != 0))
         i++;
     if (i == BW_MAX_PROFILE_ROWS) i--;
@@ -22,4 +19,26 @@ void bw__profile_end(const bw_exec *x, double begin, const char *what, const cha
     p->rows[i].seconds += seconds;
     p->rows[i].calls++;
     p->rows[i].flops += flops;
+}
+
+void bw__profile_end(const bw_exec *x, double begin, const char *what, const char *pass, int64_t flops)
+{
+    bw_profile *p = x->profile;
+    if (!p || bw__exec_is_dry(x) || --p->depth > 0) return;
+    add(p, bw__now_s() - begin - p->apart, what, pass, flops);
+    p->apart = 0.0;
+}
+
+double bw__profile_begin_apart(const bw_exec *x)
+{
+    return x->profile && !bw__exec_is_dry(x) ? bw__now_s() : 0.0;
+}
+
+void bw__profile_end_apart(const bw_exec *x, double begin, const char *what, const char *pass)
+{
+    bw_profile *p = x->profile;
+    if (!p || bw__exec_is_dry(x)) return;
+    double seconds = bw__now_s() - begin;
+    add(p, seconds, what, pass, 0);
+    if (p->depth > 0) p->apart += seconds;
 }

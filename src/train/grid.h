@@ -15,6 +15,10 @@ typedef struct bw_grid {
 
 /* The grid of one rank. */
 bw_grid bw__grid_alone(void);
+/* For planning: the first rank of the grid that a resolved config asks for, without the others. BW_EINVAL:
+ * the batch cannot be dealt evenly, or as bw__grid_create(). */
+BW_MUST_CHECK
+bw_status bw__grid_outline(bw_grid *out, const bw_config *config);
 
 /* config: resolved, and the same on every rank. Collective over `world`, borrowed; NULL: one rank.
  * BW_EINVAL: the ranks do not fill the grid, the batch cannot be dealt to them evenly, more shares than

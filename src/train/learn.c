@@ -31,6 +31,33 @@ static bw_run block_run(bw_trainer *t, int k)
                      .recompute = t->network->config.train.recompute };
 }
 
+/* The network's part of a step, where test hooks may take the other ranks away. */
+static void leave_ranks(bw_trainer *t)
+{
+    if (t->wrong == BW_RANKS_LOCAL_STATISTICS) t->exec.comm = NULL;
+}
+
+static void join_ranks(bw_trainer *t)
+{
+    if (t->wrong == BW_RANKS_LOCAL_STATISTICS) t->exec.comm = t->grid->batch;
+}
+
+static bw_status forward_block(bw_trainer *t, bw_trained_block *b, const bw_run *run, const void *in)
+{
+    leave_ranks(t);
+    bw_status st = bw__block_forward(&b->block, run, b->out, &b->z, in);
+    join_ranks(t);
+    return st;
+}
+
+static bw_status backward_block(bw_trainer *t, bw_trained_block *b, const bw_run *run)
+{
+    leave_ranks(t);
+    bw_status st = bw__block_backward(&b->block, run, b->diff_z, b->in, b->out);
+    join_ranks(t);
+    return st;
+}
+
 bw_status bw__learn_forward(bw_trainer *t, int k, const void *in, bw_side side)
 {
     bw_status st = BW_OK;
@@ -41,7 +68,7 @@ bw_status bw__learn_forward(bw_trainer *t, int k, const void *in, bw_side side)
     t->exec.side = side;
     b->out = bw__arena_take(&t->exec.arena, side == BW_LOW ? BW_HIGH : BW_LOW,
                             (size_t)b->block.out_count * bw__type_size(t->exec.type));
-    BW_TRY(bw__block_forward(&b->block, &run, b->out, &b->z, in));
+    BW_TRY(forward_block(t, b, &run, in));
     b->saved_bytes = t->exec.arena.used[side];
     if (t->looking) goto out;
     if (!bw__exec_is_dry(&t->exec)) t->network->params[k].batches_tracked += BW_VIEWS;
@@ -168,7 +195,19 @@ static bw_status sum_gradients(bw_trainer *t, int k, float *grads)
     t->summed = k;
     t->blocks[k].grads = grads;
     if (bw__exec_is_dry(&t->exec)) return BW_OK;
-    return bw__comm_begin_sum_f32(&t->summing, t->exec.comm, grads, t->network->params[k].trained);
+    return bw__comm_begin_sum_f32(&t->summing, t->grid->batch, grads, t->network->params[k].trained);
+}
+
+static bw_status wait_for_sum(bw_trainer *t, int k)
+{
+    double begin = bw__profile_begin_apart(&t->exec);
+    if (t->grid->data == 1 || bw__exec_is_dry(&t->exec)) return BW_OK;
+    bw_status st = bw__comm_finish(&t->summing);
+    bw__profile_end_apart(&t->exec, begin, "ranks", "wait for gradients");
+    float *grads = t->blocks[k].grads;
+    for (int64_t i = 0; t->wrong == BW_RANKS_AVERAGE_GRADIENTS && i < t->network->params[k].trained; i++)
+        grads[i] /= (float)t->grid->data;
+    return st;
 }
 
 bw_status bw__learn_block(bw_trainer *t, bw_step *out, int k)
@@ -182,9 +221,9 @@ bw_status bw__learn_block(bw_trainer *t, bw_step *out, int k)
     BW_TRY(find_loss(t, out, k, b->diff_z, b->z));
     if (out->has_health) measure_output(t, out, k);
     if (t->probe) BW_TRY(teach_probe(t, out, k));
-    BW_TRY(bw__block_backward(&b->block, &run, b->diff_z, b->in, b->out));
+    BW_TRY(backward_block(t, b, &run));
     BW_TRY(sum_gradients(t, k, t->grads));
-    if (bw__exec_ranks(&t->exec) == 1) BW_TRY(bw__learn_finish(t, out));
+    if (t->grid->data == 1 || t->no_overlap) BW_TRY(bw__learn_finish(t, out));
 out:
     return st;
 }
@@ -194,7 +233,7 @@ bw_status bw__learn_finish(bw_trainer *t, bw_step *out)
     int k = t->summed;
     if (k < 0) return BW_OK;
     t->summed = -1;
-    bw_status st = bw__comm_finish(&t->summing);
+    bw_status st = wait_for_sum(t, k);
     return st == BW_OK ? update(t, out, k, t->blocks[k].grads) : st;
 }
 
@@ -258,7 +297,7 @@ bw_status bw__learn_add(bw_trainer *t, bw_step *out, int k)
         memcpy(b->diff_z + v * count, rows_of_part(t, b, b->batch_z, v), (size_t)count * sizeof(float));
     if (out->has_health) measure_output(t, out, k);
     if (t->probe) BW_TRY(teach_probe(t, out, k));
-    BW_TRY(bw__block_backward(&b->block, &run, b->diff_z, b->in, b->out));
+    BW_TRY(backward_block(t, b, &run));
     if (t->part > 0) bw__add(&t->exec, BW_F32, b->sum, b->sum, t->grads, trained);
 out:
     return st;

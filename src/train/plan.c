@@ -46,11 +46,15 @@ static void add_block(bw_plan *out, const bw_network *network, const bw_trainer 
 static bw_status count(bw_plan *out, const bw_config *config, int64_t *process_bytes)
 {
     bw_status st = BW_OK;
+    bw_grid grid;
+    bw_config own = *config; /* what this rank loads */
     bw_network *network = NULL;
     bw_trainer *trainer = NULL;
     *out = (bw_plan){ 0 };
+    BW_TRY(bw__grid_outline(&grid, config));
+    own.train.batch = bw__grid_images(&grid, config);
     BW_TRY(bw__network_outline(&network, config));
-    BW_TRY(bw__trainer_outline(&trainer, network));
+    BW_TRY(bw__trainer_outline(&trainer, network, &grid));
     out->blocks = network->blocks;
     for (int k = 0; k < network->blocks; k++)
         add_block(out, network, trainer, k);
@@ -58,7 +62,7 @@ static bw_status count(bw_plan *out, const bw_config *config, int64_t *process_b
     out->repeated_flops = bw__trainer_repeated_flops(trainer);
     out->weight_bytes += bw__trainer_gradient_bytes(trainer);
     out->arena_bytes = (int64_t)trainer->exec.arena.peak;
-    out->input_bytes = bw__loader_bytes(config);
+    out->input_bytes = bw__loader_bytes(&own);
     if (trainer->probe) {
         int64_t scoring;
         BW_TRY(bw__online_score_bytes(&scoring, network));
@@ -89,14 +93,20 @@ bw_status bw_plan_make(bw_plan *out, const bw_config *config)
     return BW_OK;
 }
 
-/* `batch`: images of one part of train.split.
+/* The batch must be a multiple of this. */
+static int64_t shares(const bw_config *config)
+{
+    return config->train.split * (config->parallel.data > 0 ? config->parallel.data : 1);
+}
+
+/* `batch`: images of one part of train.split on one rank.
  * Kernels that were made for other batches stay in oneDNN's cache, so `process_bytes` is of the first plan.
  */
 static bw_status peak_of_batch(int64_t *out, const bw_config *config, int64_t batch, int64_t process_bytes)
 {
     bw_plan plan;
     bw_config c = *config;
-    c.train.batch = batch * config->train.split;
+    c.train.batch = batch * shares(config);
     bw_status st = count(&plan, &c, NULL);
     if (st != BW_OK) return st;
     sum_up(&plan, process_bytes);
@@ -117,7 +127,7 @@ static bw_status largest_batch(int64_t *out, const bw_config *config, int64_t by
         if (most > bytes) break;
         fits = too_large;
         least = most;
-        if (too_large > LARGEST_BATCH / 2 / config->train.split) break;
+        if (too_large > LARGEST_BATCH / 2 / shares(config)) break;
     }
     while (too_large - fits > 1 && most > bytes) {
         double share = (double)(bytes - least) / (double)(most - least);
@@ -129,7 +139,7 @@ static bw_status largest_batch(int64_t *out, const bw_config *config, int64_t by
         *end = batch;
         *(peak <= bytes ? &least : &most) = peak;
     }
-    *out = fits * config->train.split;
+    *out = fits * shares(config);
 out:
     return st;
 }
@@ -165,7 +175,7 @@ static const char *bytes_text(char *text, size_t size, int64_t bytes)
 static bw_status fewest_parts(int64_t *out, const bw_config *config, int64_t bytes, int64_t process_bytes)
 {
     bw_config c = *config;
-    int64_t batch = config->train.batch, peak = 0;
+    int64_t batch = config->train.batch / (shares(config) / config->train.split), peak = 0;
     *out = 0;
     for (c.train.split *= 2; batch % c.train.split == 0 && batch / c.train.split >= SMALLEST_BATCH;
          c.train.split *= 2) {

@@ -211,6 +211,7 @@ static bw_status create_gradients(bw_trainer *t)
     }
     BW_TRY(BW_ALLOC(&t->grads, largest_gradient(t)));
     if (sums > 0) BW_TRY(BW_ALLOC(&t->sums, sums));
+    BW_TRY(bw__comm_work_reserve(&t->summing, t->grid->batch, largest_gradient(t)));
 out:
     return st;
 }
@@ -247,6 +248,10 @@ static bw_status create(bw_trainer **out, bw_network *network, int64_t steps_per
     bw__phases(&t->phases, &network->config, network->blocks, steps_per_epoch);
     BW_TRY(bw__exec_create(&t->exec, network->config.threads));
     t->exec.comm = grid->batch;
+    if (network->outline && grid->data > 1) {
+        BW_TRY(bw__comm_outline(&t->outline, grid->data));
+        t->exec.comm = t->outline;
+    }
     t->exec.type = network->config.dtype == BW_DTYPE_BF16 ? BW_BF16 : BW_F32;
     for (int k = 0; k <= t->phases.at[t->phases.n - 1].last; k++) {
         t->created = k + 1;
@@ -279,10 +284,10 @@ bw_status bw_trainer_create(bw_trainer **out, bw_network *network, int64_t steps
     return bw__trainer_create_on(out, network, steps_per_epoch, &ALONE);
 }
 
-bw_status bw__trainer_outline(bw_trainer **out, bw_network *outline)
+bw_status bw__trainer_outline(bw_trainer **out, bw_network *outline, const bw_grid *grid)
 {
     BW_ASSERT(outline->outline);
-    return create(out, outline, 1, &ALONE);
+    return create(out, outline, 1, grid);
 }
 
 void bw_trainer_free(bw_trainer *t)
@@ -293,9 +298,11 @@ void bw_trainer_free(bw_trainer *t)
         bw__loss_free(t->blocks[k].loss);
     }
     bw__online_probe_free(t->probe);
+    bool summing = t->summing.begun; /* after a failure: MPI may still write there, so it stays */
     bw__comm_work_free(&t->summing);
+    bw__comm_free(t->outline);
     bw__exec_destroy(&t->exec);
-    if (t->network && !t->network->outline) {
+    if (t->network && !t->network->outline && !summing) {
         bw__free(t->grads);
         bw__free(t->sums);
     }

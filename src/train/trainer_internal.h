@@ -12,9 +12,18 @@
 
 typedef struct bw_trained_block bw_trained_block;
 
+/* Mistakes of training on ranks, made on purpose so that tests and the self-test can show that they see
+ * them. */
+typedef enum bw_rank_mistake {
+    BW_RANKS_RIGHT,
+    BW_RANKS_AVERAGE_GRADIENTS, /* the mean over ranks instead of the sum */
+    BW_RANKS_LOCAL_STATISTICS   /* batch norm, noise over each rank's own images; losses over all */
+} bw_rank_mistake;
+
 struct bw_trainer {
     bw_network *network; /* borrowed */
     const bw_grid *grid; /* borrowed */
+    bw_comm *outline;    /* of a trainer that only counts: as if the ranks that share a batch were there */
     int64_t batch;       /* images of a batch on this rank, of one view */
     bw_exec exec;
     int64_t steps_per_epoch, steps_done;
@@ -55,6 +64,8 @@ struct bw_trainer {
     void (*on_forward)(void *user, int block); /* after each forward; tensors in blocks[block] */
     void *user;
     bool no_update;
+    bool no_overlap;       /* a sum of gradients is waited for where it begins */
+    bw_rank_mistake wrong; /* that a test of ranks must find */
 };
 
 /* bw_trainer_create() for one rank of a grid, borrowed, on views [2, bw__grid_images(), S, S, 3] of its own
@@ -63,9 +74,10 @@ BW_MUST_CHECK
 bw_status bw__trainer_create_on(bw_trainer **out, bw_network *network, int64_t steps_per_epoch,
                                 const bw_grid *grid);
 /* A trainer of an outline: no weights, no memory for activations, and it cannot step. It has done the dry
- * step that sizes the arena of a real one: exec.arena.peak, and the bytes of each block. */
+ * step that sizes the arena of a real one: exec.arena.peak, and the bytes of each block. `grid`: borrowed,
+ * says of how many ranks it is one; it needs no communicators. */
 BW_MUST_CHECK
-bw_status bw__trainer_outline(bw_trainer **out, bw_network *outline);
+bw_status bw__trainer_outline(bw_trainer **out, bw_network *outline, const bw_grid *grid);
 
 /* Floating point operations of block k in a step in which it learns, or is frozen. */
 int64_t bw__trainer_block_flops(const bw_trainer *trainer, int k, bool learns);

@@ -171,6 +171,34 @@ static void a_config_that_is_not_resolved_is_refused(void **state)
     assert_non_null(strstr(bw_last_error(), "resolve"));
 }
 
+/* What several ranks exchange may need a little more, never as much as the other ranks' images. */
+static void plan_of_a_batch_over_ranks_is_that_of_one_rank(void **state)
+{
+    (void)state;
+    static const char *const orders[] = { "train.order=simultaneous", "train.order=end-to-end" };
+    for (int i = 0; i < 2; i++) {
+        bw_config whole = config_of((const char *const[]){ "train.batch=24", orders[i], NULL }),
+                  part = config_of((const char *const[]){ "train.batch=6", orders[i], NULL }),
+                  ranks = config_of(
+                      (const char *const[]){ "train.batch=24", "parallel.data=4", orders[i], NULL });
+        bw_plan all, quarter, one;
+        CHECK_OK(bw_plan_make(&all, &whole));
+        CHECK_OK(bw_plan_make(&quarter, &part));
+        CHECK_OK(bw_plan_make(&one, &ranks));
+        assert_int_equal(one.weight_bytes, quarter.weight_bytes);
+        assert_int_equal(one.input_bytes, quarter.input_bytes);
+        assert_true(one.arena_bytes >= quarter.arena_bytes);
+        assert_true(one.arena_bytes - quarter.arena_bytes < (all.arena_bytes - quarter.arena_bytes) / 10);
+        int64_t batch;
+        CHECK_OK(bw_plan_largest_batch(&batch, &ranks, 2 * one.peak_bytes));
+        assert_true(batch % 4 == 0 && batch > 24);
+    }
+    bw_config uneven = config_of((const char *const[]){ "train.batch=6", "parallel.data=4", NULL });
+    bw_plan plan;
+    assert_int_equal(bw_plan_make(&plan, &uneven), BW_EINVAL);
+    assert_non_null(strstr(bw_last_error(), "take a multiple of 4"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +208,7 @@ int main(void)
         cmocka_unit_test(largest_batch_is_the_last_that_fits),
         cmocka_unit_test(time_is_that_of_the_operations_at_the_stated_share),
         cmocka_unit_test(recompute_repeats_the_trunk_and_not_the_head),
+        cmocka_unit_test(plan_of_a_batch_over_ranks_is_that_of_one_rank),
         cmocka_unit_test(a_config_that_is_not_resolved_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
