@@ -46,6 +46,15 @@ bw_status bw_network_init_from(bw_network *network, const char *path);
 BW_API BW_MUST_CHECK
 bw_status bw_network_save(const bw_network *network, const char *trunk_path, const char *heads_path);
 
+/** Writes the trunk up to block `block` (from 0) with its pooled feature as an ONNX model (opset 13) in
+ *  evaluation mode: input "images" [batch, 3, height, width] f32, RGB, normalised by the mean and std in the
+ *  file's metadata; output "features" [batch, feature_dim], those of bw_extractor_run(). Batch, height and
+ *  width are free, but for the head lsp: its cells are of the configured image size. Same network, same
+ *  bytes. Written aside and renamed.
+ *  @return BW_OK; BW_EINVAL (no such block; a head that is not there); BW_EIO; BW_ENOMEM */
+BW_API BW_MUST_CHECK
+bw_status bw_network_export_onnx(const bw_network *network, const char *path, int block, bw_feature feature);
+
 /** Those that training sees after bw_network_create(), 1 end to end; those of model.cuts after
  *  bw_network_load(). */
 BW_API int bw_network_blocks(const bw_network *network);

@@ -42,6 +42,7 @@ typedef enum cli_key {
     CLI_BENCH_DATA,
     CLI_EXPORT_FORMAT,
     CLI_EXPORT_OUT,
+    CLI_EXPORT_FEATURE,
     CLI_STEPS,
     CLI_WARMUP,
     CLI_PROFILE,

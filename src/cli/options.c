@@ -76,8 +76,8 @@ static const option_text TABLE[] = {
     { CLI_FEATURES_OUT, "out", "FILE.npy", "Features to write, one row per image (required)" },
     { CLI_LABELS, "labels", "FILE.npy", "Labels to write, -1 where there is none (default: not written)" },
     { CLI_SPLIT, "split", "train|test", "Which images (default: the test split if there is one, else all)" },
-    { CLI_EXPORT_FORMAT, "format", "safetensors",
-      "Format to write; onnx is not supported by this version (default: safetensors)" },
+    { CLI_EXPORT_FORMAT, "format", "safetensors|onnx", "Format to write (default: safetensors)" },
+    { CLI_EXPORT_FEATURE, "feature", "head|trunk", "With onnx: feature of the block (default: trunk)" },
     { CLI_EXPORT_OUT, "out", "FILE", "File to write (required)" },
     { CLI_BENCH_DATA, "data", "PATH", "Images to read (default: synthetic images)" },
     { CLI_STEP_DATA, "data", "PATH",
@@ -188,6 +188,7 @@ static bool parse_value(cli_options *o, cli_key key, const char *text)
         o->feature = CLI_FEATURE_HEAD + (cli_feature)parse_choice("feature", text, "head|trunk|both");
         return true;
     case CLI_ONE_FEATURE:
+    case CLI_EXPORT_FEATURE:
         o->feature = CLI_FEATURE_HEAD + (cli_feature)parse_choice("feature", text, "head|trunk");
         return true;
     case CLI_PROTOCOL:

@@ -25,7 +25,8 @@ expect 2 "needs MODEL, or --raw" knn --data "$data"
 expect 2 "needs --data PATH" probe m
 expect 2 "needs --test PATH" probe m --train "$data"
 expect 2 "needs --out FILE" embed m --data "$data"
-expect 2 "onnx: not supported" export m --format onnx --out "$work/x.onnx"
+expect 3 "m: " export m --format onnx --out "$work/x.onnx"
+expect 2 "belong to --format onnx" export m --feature head --out "$work/x.safetensors"
 expect 2 "--format pickle: unknown" export m --format pickle --out "$work/x"
 
 # Settings.
