@@ -7,7 +7,7 @@
  * run, by the embedding size D:
  *
  *     barlow-twins   4 D^2 + 64 D         correlation matrix; batch norm, forward and backward
- *     vicreg         8 D^2 + 32 D + 8     a covariance matrix, means and variances for each view; distance
+ *     vicreg         4 D^2 + 36 D + 8     half a covariance matrix, means, variances of each view; distance
  *     simclr         2 n (4 D + 24)       rows of length 1, gathered; their sums
  *     cross-entropy  24                   three sums
  */

@@ -15,15 +15,16 @@
  * G_ij = 4 c_c scale / (D (N-1)) Cov_ij, i != j, and G_jj = -c_v scale / (2 D (N-1) std_j) where std_j < 1.
  * Centring has no further part in it: the columns of xc G add up to zero already. Sums of L are in double.
  *
- * Over ranks: N counts the images of all. Summed for each view: columns, their squares about the mean of all
- * [D] in double, xc^T xc [D, D] in float; then the distance. 8 D^2 + 32 D + 8 bytes. */
+ * Over ranks: N counts the images of all. Summed for each view: columns, and their squares about the mean of
+ * all, in double; the upper triangle of xc^T xc in float; then the distance. 4 D^2 + 36 D + 8 bytes. */
 #include "base/memory.h"
 #include "loss/loss.h"
 #include "nn/matmul.h"
 #include <math.h>
+#include <string.h>
 
 static const double VARIANCE_EPS = 1e-4; /* the authors' */
-enum { COLUMNS = 64 };                   /* that one thread takes at a time */
+enum { COLUMNS = 64 };                   /* that one thread takes at a time, and side of a tile */
 
 typedef struct vicreg {
     int64_t n, d, all; /* all: N */
@@ -105,6 +106,29 @@ static void centre(const vicreg *v, bw_exec *x, float *xc, double *std, const fl
         std[j] = sqrt(std[j] / (double)(v->all - 1) + VARIANCE_EPS);
 }
 
+/* Sum over ranks of c [d, d], which is symmetric: of its upper triangle, packed in its own place. */
+static void sum_symmetric(bw_exec *x, float *c, int64_t d)
+{
+    int64_t count = 0;
+    if (bw__exec_ranks(x) == 1 || bw__exec_is_dry(x)) return;
+    for (int64_t i = 0; i < d; i++) {
+        memmove(c + count, c + i * d + i, (size_t)(d - i) * sizeof *c);
+        count += d - i;
+    }
+    bw__exec_sum_f32(x, c, count);
+    for (int64_t i = d - 1; i >= 0; i--) {
+        count -= d - i;
+        memmove(c + i * d + i, c + count, (size_t)(d - i) * sizeof *c);
+    }
+    /* By tiles: a column has every element in another page. */
+#pragma omp parallel for schedule(dynamic) num_threads(x->threads)
+    for (int64_t row = 0; row < d; row += COLUMNS)
+        for (int64_t column = 0; column <= row; column += COLUMNS)
+            for (int64_t i = row; i < d && i < row + COLUMNS; i++)
+                for (int64_t j = column; j < i && j < column + COLUMNS; j++)
+                    c[i * d + j] = c[j * d + i];
+}
+
 /* c [d, d] holds xc^T xc and becomes G; the view's sums are added to the terms. row [d] is scratch. */
 static void terms_and_slopes(const vicreg *v, bw_exec *x, double *variance, double *covariance, float *c,
                              const double *std, double *row)
@@ -173,7 +197,7 @@ static bw_status vicreg_run(void *state, bw_exec *x, bw_loss_value *out, float *
     for (int view = 0; view < 2; view++) {
         if (!dry) centre(v, x, xc, std, z + view * n * d, row);
         BW_TRY(bw__matmul_run(v->correlate, x, cov, xc, xc));
-        bw__exec_sum_f32(x, cov, d * d);
+        sum_symmetric(x, cov, d);
         if (!dry) terms_and_slopes(v, x, &term[1], &term[2], cov, std, row);
         BW_TRY(bw__matmul_run(v->spread, x, diff_z + view * n * d, xc, cov));
     }

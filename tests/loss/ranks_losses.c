@@ -4,9 +4,6 @@
 #include "on_ranks.h"
 #include "base/error.h"
 
-static const bw_loss_name shared_losses[] = { BW_LOSS_VICREG, BW_LOSS_SIMCLR, BW_LOSS_CROSS_ENTROPY };
-enum { SHARED_LOSSES = sizeof shared_losses / sizeof *shared_losses };
-
 /* A batch, and this rank's part of it. */
 typedef struct shared_case {
     bw_loss_config config;
@@ -79,10 +76,10 @@ static void check_shared(bw_loss_name name, int64_t n, int64_t d, double allowed
 static void every_loss_is_that_of_one_rank_with_the_whole_batch(void **state)
 {
     (void)state;
-    for (int l = 0; l < SHARED_LOSSES; l++) {
-        check_shared(shared_losses[l], 3, 70, 1e-5); /* more columns than a thread takes at a time */
-        check_shared(shared_losses[l], 5, 4, 1e-5);
-        check_shared(shared_losses[l], 40, 9, 1e-5);
+    for (int l = 0; l < EVERY_LOSS; l++) {
+        check_shared(every_loss[l], 3, 70, 1e-5); /* more columns than a thread takes at a time */
+        check_shared(every_loss[l], 5, 4, 1e-5);
+        check_shared(every_loss[l], 40, 9, 1e-5);
     }
 }
 
@@ -91,15 +88,15 @@ static void every_loss_is_that_of_one_rank_with_the_whole_batch(void **state)
 static void one_image_on_each_rank_is_enough(void **state)
 {
     (void)state;
-    for (int l = 0; l < SHARED_LOSSES; l++)
-        check_shared(shared_losses[l], 1, 6, 1e-4);
+    for (int l = 0; l < EVERY_LOSS; l++)
+        check_shared(every_loss[l], 1, 6, 1e-4);
 }
 
 static void every_loss_and_its_gradient_are_those_of_the_formula(void **state)
 {
     (void)state;
-    for (int l = 0; l < SHARED_LOSSES; l++) {
-        shared_case s = make_shared(shared_losses[l], 2, 5);
+    for (int l = 0; l < EVERY_LOSS; l++) {
+        shared_case s = make_shared(every_loss[l], 2, 5);
         const loss_case *whole = &s.whole;
         double *z = malloc((size_t)whole->count * sizeof *z),
                *diff = malloc((size_t)whole->count * sizeof *z);
@@ -136,8 +133,8 @@ static void simclr_stays_finite_at_the_lowest_temperature(void **state)
 static void value_has_the_same_bits_on_every_rank(void **state)
 {
     (void)state;
-    for (int l = 0; l < SHARED_LOSSES; l++) {
-        shared_case s = make_shared(shared_losses[l], 7, 33);
+    for (int l = 0; l < EVERY_LOSS; l++) {
+        shared_case s = make_shared(every_loss[l], 7, 33);
         bw_loss_value all[64];
         CHECK_OK(try_loss(&s.part, &s.config, 1));
         CHECK_OK(bw__comm_gather(ranks, all, &s.part.value, sizeof s.part.value));
@@ -151,8 +148,8 @@ static void value_has_the_same_bits_on_every_rank(void **state)
 static void loss_of_a_rank_alone_and_an_averaged_gradient_are_told_apart(void **state)
 {
     (void)state;
-    for (int l = 0; l < SHARED_LOSSES; l++) {
-        shared_case s = make_shared(shared_losses[l], 6, 11);
+    for (int l = 0; l < EVERY_LOSS; l++) {
+        shared_case s = make_shared(every_loss[l], 6, 11);
         run_shared(&s);
         for (int64_t i = 0; i < s.part.count; i++)
             s.part.diff[i] /= (float)bw_comm_size(ranks);
@@ -168,9 +165,9 @@ static void loss_of_a_rank_alone_and_an_averaged_gradient_are_told_apart(void **
 static void a_nan_of_one_rank_is_found_by_all(void **state)
 {
     (void)state;
-    for (int l = 0; l < SHARED_LOSSES; l++)
+    for (int l = 0; l < EVERY_LOSS; l++)
         for (int at = 0; at < 2; at++) {
-            shared_case s = make_shared(shared_losses[l], 3, 4);
+            shared_case s = make_shared(every_loss[l], 3, 4);
             if (bw_comm_rank(ranks) == bw_comm_size(ranks) - 1) s.part.z[at * 17] = at ? INFINITY : NAN;
             assert_int_equal(try_loss(&s.part, &s.config, 1), BW_ENONFINITE);
             drop_shared(&s);
@@ -192,6 +189,23 @@ static void a_wrong_label_of_one_rank_ends_the_step_of_all(void **state)
     drop_shared(&s);
 }
 
+static void a_sum_that_failed_is_not_taken_for_a_loss(void **state)
+{
+    (void)state;
+    bw_exec x;
+    bw_loss *loss = NULL;
+    shared_case s = make_shared(BW_LOSS_CROSS_ENTROPY, 3, 4);
+    CHECK_OK(bw__exec_create(&x, 1));
+    CHECK_OK(bw__arena_create(&x.arena, 4096));
+    CHECK_OK(bw__loss_create(&loss, &x, &s.config, 3, 4));
+    x.remote = BW_EREMOTE;
+    s.part.z[1] = NAN;
+    assert_int_equal(bw__loss_run(loss, &x, &s.part.value, s.part.diff, s.part.z, s.part.labels), BW_EREMOTE);
+    bw__loss_free(loss);
+    bw__exec_destroy(&x);
+    drop_shared(&s);
+}
+
 static int64_t bytes_so_far(void)
 {
     return bw__comm_count(BW_COMM_SUM).bytes + bw__comm_count(BW_COMM_GATHER).bytes;
@@ -203,7 +217,7 @@ static int64_t bytes_by_the_formula(bw_loss_name name, int64_t n, int64_t d)
     case BW_LOSS_BARLOW_TWINS:
         return 4 * d * d + 64 * d; /* the latter for batch norm */
     case BW_LOSS_VICREG:
-        return 8 * d * d + 32 * d + 8;
+        return 4 * d * d + 36 * d + 8;
     case BW_LOSS_SIMCLR:
         return 2 * n * (4 * d + 24);
     case BW_LOSS_CROSS_ENTROPY:
@@ -215,11 +229,11 @@ static int64_t bytes_by_the_formula(bw_loss_name name, int64_t n, int64_t d)
 static void bytes_given_to_the_other_ranks_are_those_of_the_formula(void **state)
 {
     (void)state;
-    for (int l = 0; l < SHARED_LOSSES; l++) {
-        shared_case s = make_shared(shared_losses[l], 5, 12);
+    for (int l = 0; l < EVERY_LOSS; l++) {
+        shared_case s = make_shared(every_loss[l], 5, 12);
         int64_t before = bytes_so_far();
         CHECK_OK(try_loss(&s.part, &s.config, 1));
-        assert_int_equal(bytes_so_far() - before, bytes_by_the_formula(shared_losses[l], 5, 12));
+        assert_int_equal(bytes_so_far() - before, bytes_by_the_formula(every_loss[l], 5, 12));
         drop_shared(&s);
     }
 }
@@ -235,6 +249,7 @@ int main(void)
         cmocka_unit_test(loss_of_a_rank_alone_and_an_averaged_gradient_are_told_apart),
         cmocka_unit_test(a_nan_of_one_rank_is_found_by_all),
         cmocka_unit_test(a_wrong_label_of_one_rank_ends_the_step_of_all),
+        cmocka_unit_test(a_sum_that_failed_is_not_taken_for_a_loss),
         cmocka_unit_test(bytes_given_to_the_other_ranks_are_those_of_the_formula),
     };
     return RANKS_MAIN(tests);
