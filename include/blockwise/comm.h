@@ -10,18 +10,22 @@ extern "C" {
 /** All ranks of the program, or a group of them. */
 typedef struct bw_comm bw_comm;
 
-/** How many ranks the launcher of this process started, by the environment it sets (Open MPI, PMIx, PMI,
- *  Slurm's srun); 1 where nothing launched it. Asks no MPI library and works in a build without one. */
+/** How many ranks the launcher of this process started, by the environment it sets (mpirun of Open MPI, MPICH
+ *  and others with PMI, Slurm's srun); 1 where nothing launched it, also inside of a batch script. Asks no
+ * MPI library and works in a build without one. */
 BW_API int bw_launched_ranks(void);
+/** The number of this process among them, from 0, by the same environment. */
+BW_API int bw_launched_rank(void);
 
-/** The MPI library of this build, for example "Open MPI v4.1.4"; "none" in a build without. Borrowed. */
+/** The MPI library of this build: "Open MPI v4.1.4", "MPICH 4.0.2"; "none" in a build without. Borrowed. */
 BW_API const char *bw_comm_library(void);
 
 /** Joins the ranks of the program. One alone (bw_launched_ranks() is 1) gets a communicator of one rank and
  *  touches no MPI. Otherwise every rank must call it, from its main thread; MPI is initialised with
- *  MPI_THREAD_MULTIPLE unless the program has done so, and then left to it at the end too.
- *  @return BW_OK; BW_EINVAL (started as several ranks, but the build has no MPI, or the library cannot serve
- *          several threads); BW_EREMOTE (MPI failed) */
+ *  MPI_THREAD_MULTIPLE unless the program has done so, and then left to it at the end too. From then on ranks
+ *  of one machine share its processors: what "all usable cores" means elsewhere is this rank's share.
+ *  @return BW_OK; BW_EINVAL (started as several ranks, but the build has no MPI, or another one than the
+ *          launcher's, or one that cannot serve several threads); BW_EREMOTE (MPI failed) */
 BW_API BW_MUST_CHECK
 bw_status bw_comm_start(bw_comm **out);
 /** Every rank must call it. NULL is fine. */
@@ -34,6 +38,8 @@ BW_API int bw_comm_size(const bw_comm *comm);
 /** After a call that returned another status than BW_OK: true where all ranks know of the failure and return
  *  too. Where it is false the others may wait for this rank for ever, and only bw_comm_abort() ends them. */
 BW_API bool bw_comm_all_failed(const bw_comm *comm);
+/** The lowest rank that failed, once bw_comm_all_failed(): one rank that says why is enough. */
+BW_API int bw_comm_failed_rank(const bw_comm *comm);
 /** What the rank that failed first returned, after BW_EREMOTE; BW_EREMOTE itself where that is not known. */
 BW_API bw_status bw_comm_remote_status(const bw_comm *comm);
 /** Ends all ranks at once with this exit status. Does not return. A program calls it; the library never

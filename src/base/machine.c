@@ -28,14 +28,83 @@ static bool places(cpu_set_t *set)
     return CPU_COUNT(set) > 0;
 }
 
+/* Set once, before threads ask. */
+static int share_of_cores, sharing = 1;
+
+void bw__cores_are_shared(int share, int processes)
+{
+    share_of_cores = share;
+    sharing = processes;
+}
+
+int bw__cores_shared_by(void)
+{
+    return sharing;
+}
+
 int bw__usable_cores(void)
 {
     cpu_set_t set;
     int n = 1;
     if (places(&set) || sched_getaffinity(0, sizeof set, &set) == 0) n = CPU_COUNT(&set);
-    double quota = bw__cgroup_read("").cores;
+    if (share_of_cores > 0 && share_of_cores < n) n = share_of_cores;
+    double quota = bw__cgroup_read("").cores / sharing;
     if (quota > 0.0 && quota < (double)n) n = (int)(quota + 0.5);
     return n > 0 ? n : 1;
+}
+
+enum { WORD_BITS = 64, SET_BITS = (int)sizeof(bw_core_set) * 8 };
+
+static bool has_core(const bw_core_set *set, int core)
+{
+    return (set->bits[core / WORD_BITS] >> (core % WORD_BITS) & 1) != 0;
+}
+
+static bw_core_set core_set(const cpu_set_t *set)
+{
+    bw_core_set out = { 0 };
+    for (int core = 0; core < SET_BITS && core < CPU_SETSIZE; core++)
+        if (CPU_ISSET((size_t)core, set)) out.bits[core / WORD_BITS] |= UINT64_C(1) << (core % WORD_BITS);
+    return out;
+}
+
+bw_core_set bw__own_cores(void)
+{
+    cpu_set_t set;
+    if (!places(&set) && sched_getaffinity(0, sizeof set, &set) != 0) CPU_ZERO(&set);
+    return core_set(&set);
+}
+
+bw_core_set bw__parent_cores(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(getppid(), sizeof set, &set) != 0) CPU_ZERO(&set);
+    return core_set(&set);
+}
+
+static int users_of(int core, const bw_core_set *sets, int n)
+{
+    int users = 0;
+    for (int i = 0; i < n; i++)
+        users += has_core(&sets[i], core);
+    return users;
+}
+
+int bw__core_count(const bw_core_set *sets, int n)
+{
+    int count = 0;
+    for (int core = 0; core < SET_BITS; core++)
+        count += users_of(core, sets, n) > 0;
+    return count;
+}
+
+int bw__core_share(const bw_core_set *sets, int n, int self)
+{
+    double share = 0.0;
+    for (int core = 0; core < SET_BITS; core++)
+        if (has_core(&sets[self], core)) share += 1.0 / users_of(core, sets, n);
+    /* Thirds do not add up to a whole. */
+    return share < 1.0 ? 1 : (int)(share + 1e-6);
 }
 
 int bw__machine_cores(void)

@@ -14,10 +14,14 @@ void cli_set_verb(const char *name)
 
 static void print_error(const char *fmt, va_list ap)
 {
+    /* In one piece, so that the lines of several ranks do not mix. */
+    char line[4096];
+    size_t room = sizeof line - 1;
+    int n = snprintf(line, room, "blockwise: %s%s", verb_name, verb_name[0] ? ": " : "");
     cli_progress_end();
-    fprintf(stderr, "blockwise: %s%s", verb_name, verb_name[0] ? ": " : "");
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
+    if (n > 0) (void)vsnprintf(line + n, room - (size_t)n, fmt, ap);
+    (void)snprintf(line + strlen(line), 2, "\n");
+    fputs(line, stderr);
 }
 
 void cli_error(const char *fmt, ...)
@@ -32,9 +36,9 @@ void cli_usage_error(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    print_error(fmt, ap);
+    if (cli_ranks_speaks()) print_error(fmt, ap);
     va_end(ap);
-    exit(CLI_EXIT_USAGE);
+    cli_ranks_exit(CLI_EXIT_USAGE);
 }
 
 static int exit_code(bw_status status)

@@ -114,11 +114,12 @@ typedef struct cli_verb {
     const char *name;      /* one or two words: "probe", "data check" */
     const char *arguments; /* of the usage line */
     int min_arguments, max_arguments;
-    const char *summary; /* one line */
-    const char *notes;   /* shown below the options, or NULL */
-    cli_key options[24]; /* ends with CLI_END */
-    bool interruptible;  /* asks for signals as it goes; others end at once */
-    bool on_ranks;       /* may be started by mpirun: uses cli_comm() */
+    const char *summary;                       /* one line */
+    const char *notes;                         /* shown below the options, or NULL */
+    cli_key options[24];                       /* ends with CLI_END */
+    bool interruptible;                        /* asks for signals as it goes; others end at once */
+    bool on_ranks;                             /* may be started by mpirun: uses cli_comm() */
+    void (*check)(const cli_options *options); /* of the command line, before ranks are joined; or NULL */
     int (*run)(const cli_options *options);
 } cli_verb;
 
@@ -135,7 +136,9 @@ void cli_options_parse(cli_options *options, const cli_verb *verb, int argc, cha
 void cli_options_clear(cli_options *options);
 void cli_print_help(const cli_verb *verb);
 
-/* Prints "blockwise: VERB: message" on stderr and exits with CLI_EXIT_USAGE. */
+/* Prints "blockwise: VERB: message" on stderr, on one rank, and exits with CLI_EXIT_USAGE. After the ranks
+ * have been joined they end by a status instead, which they agree on: the others would wait for one that
+ * exits. */
 _Noreturn void cli_usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Prints "blockwise: VERB: message" on stderr. */
 void cli_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -107,13 +107,14 @@ int main(int argc, char **argv)
     fill_closed_descriptors();
     atexit(flush_output);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is then an error of the write */
+    cli_ranks_begin();
     if (argc < 2) cli_usage_error("needs a verb; see 'blockwise --help'");
     if (is_help(argv[1])) {
         print_overview(stdout);
         return 0;
     }
     if (strcmp(argv[1], "--version") == 0) {
-        printf("blockwise %s (%s)\n", BW_VERSION, BW_GIT);
+        printf("blockwise %s (%s)\nMPI: %s\n", BW_VERSION, BW_GIT, bw_comm_library());
         return 0;
     }
     if (argv[1][0] == '-') cli_usage_error("unknown option %s; see 'blockwise --help'", argv[1]);
@@ -125,6 +126,7 @@ int main(int argc, char **argv)
     options.command = command;
     cli_progress_setup(options.quiet, options.verbose);
     if (verb->interruptible) cli_interrupt_install();
+    if (verb->check) verb->check(&options);
     cli_ranks_join(verb);
     int code = verb->run(&options);
     cli_ranks_leave();

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "blockwise/status.h"
 #include "cli/interrupt.h"
+#include "cli/ranks.h"
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,7 +17,8 @@ static const double REDRAW_S = 0.1, PLAIN_EVERY_S = 10.0, PLAIN_AT_MOST_S = 1.0,
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* the log comes from any thread */
 static struct {
     bool quiet, verbose, terminal, colour;
-    bool drawn; /* a bar stands on the current line of the terminal */
+    char rank[24]; /* before a warning of another rank than the first */
+    bool drawn;    /* a bar stands on the current line of the terminal */
     char what[64];
     double start_s, start_done; /* when and where `what` began */
     double shown_s, shown_done;
@@ -34,7 +36,7 @@ static void on_log(void *user, bw_log_level level, const char *line)
     pthread_mutex_lock(&lock);
     if (level == BW_LOG_WARN || (level == BW_LOG_INFO && !bar.quiet) || bar.verbose) {
         clear_bar();
-        fprintf(stderr, "%s%s\n", level == BW_LOG_WARN ? "warning: " : "", line);
+        fprintf(stderr, "%s%s%s\n", level == BW_LOG_WARN ? "warning: " : "", bar.rank, line);
     }
     pthread_mutex_unlock(&lock);
 }
@@ -43,8 +45,9 @@ void cli_progress_setup(bool quiet, bool verbose)
 {
     const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
     pthread_mutex_lock(&lock);
-    bar.quiet = quiet;
-    bar.verbose = verbose && !quiet;
+    bar.quiet = quiet || !cli_ranks_speaks();
+    bar.verbose = verbose && !bar.quiet;
+    if (!cli_ranks_speaks()) (void)snprintf(bar.rank, sizeof bar.rank, "rank %d: ", bw_launched_rank());
     bar.terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
     bar.colour = bar.terminal && !(no_color && no_color[0]);
     pthread_mutex_unlock(&lock);

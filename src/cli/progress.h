@@ -4,7 +4,8 @@
 #define BW_CLI_PROGRESS_H
 #include <stdbool.h>
 
-/* Receives the library's log from now on. `quiet`: warnings only; `verbose`: everything. */
+/* Receives the library's log from now on. `quiet`: warnings only; `verbose`: everything.
+ * Of several ranks the first one is meant, the others give their warnings, with their number. */
 void cli_progress_setup(bool quiet, bool verbose);
 
 /* The work called `what` is done to the share `done` in [0, 1]; `detail` may be "". Cheap enough to call

@@ -1,11 +1,36 @@
 #include "cli/ranks.h"
+#include "dist/collective.h"
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 static bw_comm *ranks;
 
 bw_comm *cli_comm(void)
 {
     return ranks;
+}
+
+void cli_ranks_begin(void)
+{
+    if (cli_ranks_speaks() || freopen("/dev/null", "w", stdout)) return;
+    cli_error("/dev/null: %s", strerror(errno));
+    exit(CLI_EXIT_FAILURE);
+}
+
+bool cli_ranks_speaks(void)
+{
+    return bw_launched_rank() == 0;
+}
+
+void cli_ranks_exit(int code)
+{
+    /* A launcher ends all ranks once one has ended with a failure. The one that speaks shall not be cut off.
+     */
+    const struct timespec nap = { .tv_sec = 1 };
+    if (!cli_ranks_speaks()) (void)nanosleep(&nap, NULL);
+    exit(code);
 }
 
 void cli_ranks_join(const cli_verb *verb)
@@ -16,7 +41,9 @@ void cli_ranks_join(const cli_verb *verb)
         return;
     }
     bw_status st = bw_comm_start(&ranks);
-    if (st != BW_OK) exit(cli_finish(st));
+    if (st == BW_OK) return;
+    if (st == BW_EINVAL) cli_usage_error("%s", bw_last_error());
+    exit(cli_finish(st));
 }
 
 void cli_ranks_leave(void)
@@ -25,11 +52,18 @@ void cli_ranks_leave(void)
     ranks = NULL;
 }
 
+bw_status cli_ranks_agree(bw_status own)
+{
+    return bw__comm_agree(ranks, own);
+}
+
 void cli_ranks_say(bw_status status, const char *message)
 {
-    if (status == BW_EREMOTE && bw_comm_all_failed(ranks)) return; /* the rank that failed says it */
-    if (bw_comm_size(ranks) == 1)
+    int size = bw_comm_size(ranks), rank = bw_comm_rank(ranks);
+    bool all = size > 1 && bw_comm_all_failed(ranks);
+    if (all && (status == BW_EREMOTE || rank != bw_comm_failed_rank(ranks))) return;
+    if (size == 1 || (all && rank == 0 && status == BW_EINVAL)) /* as one process would say it */
         cli_error("%s", message);
     else
-        cli_error("rank %d of %d: %s", bw_comm_rank(ranks), bw_comm_size(ranks), message);
+        cli_error("rank %d of %d: %s", rank, size, message);
 }

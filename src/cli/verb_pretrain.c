@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "cli/ranks.h"
 #include "cli/settings.h"
 #include "cli/verdict_table.h"
 #include <math.h>
@@ -127,6 +128,18 @@ static bw_status show_verdict(const pretrain_state *s, const char *run)
     return st;
 }
 
+static void check_pretrain(const cli_options *o)
+{
+    if (!o->data && !o->train) cli_usage_error("needs --data PATH, the images to learn from");
+    if (!o->out) cli_usage_error("needs --out RUN, the folder to create");
+}
+
+static bw_status load_config(bw_config *config, const cli_options *o, const char *base)
+{
+    bw_status st = cli_settings_load(config, o, base);
+    return st == BW_OK ? bw_config_resolve(config) : st;
+}
+
 static int run_pretrain(const cli_options *o)
 {
     bw_status st = BW_OK;
@@ -134,14 +147,11 @@ static int run_pretrain(const cli_options *o)
     char base_path[4096];
     pretrain_state state = { .options = o, .data = o->data ? o->data : o->train, .config = &config };
 
-    if (!state.data) cli_usage_error("needs --data PATH, the images to learn from");
-    if (!o->out) cli_usage_error("needs --out RUN, the folder to create");
     int n = snprintf(base_path, sizeof base_path, "%s/config.yaml", o->out);
     bool is_run = n > 0 && n < (int)sizeof base_path && access(base_path, R_OK) == 0;
     if (o->resume && !o->recipe && !o->config && is_run) state.base = base_path;
 
-    BW_TRY(cli_settings_load(&config, o, state.base));
-    BW_TRY(bw_config_resolve(&config));
+    BW_TRY(cli_ranks_agree(load_config(&config, o, state.base)));
     bw_pretrain_options pretrain = { .config = &config,
                                      .comm = cli_comm(),
                                      .data = state.data,
@@ -156,7 +166,7 @@ static int run_pretrain(const cli_options *o)
                                      .request = request };
     BW_TRY(bw_pretrain(&pretrain));
     cli_progress_end();
-    BW_TRY(show_verdict(&state, o->out));
+    if (cli_ranks_speaks()) BW_TRY(show_verdict(&state, o->out));
     printf("%s/model.safetensors\n", o->out);
 out:
     return cli_finish(st);
@@ -173,5 +183,6 @@ const cli_verb cli_pretrain = {
                  CLI_INIT, CLI_DATA_FORMAT, CLI_QUIET, CLI_VERBOSE, CLI_END },
     .interruptible = true,
     .on_ranks = true,
+    .check = check_pretrain,
     .run = run_pretrain
 };

@@ -21,6 +21,11 @@ bool bw_comm_all_failed(const bw_comm *comm)
     return !comm || comm->size == 1 || comm->world->all_failed;
 }
 
+int bw_comm_failed_rank(const bw_comm *comm)
+{
+    return comm ? comm->world->failed_rank : 0;
+}
+
 bw_status bw_comm_remote_status(const bw_comm *comm)
 {
     return comm && comm->world->remote != BW_OK ? comm->world->remote : BW_EREMOTE;
@@ -44,9 +49,10 @@ bw_status bw__comm_agree(bw_comm *comm, bw_status own)
     if (st != BW_OK) return own != BW_OK ? own : st;
     if (worst == 0) return BW_OK;
     comm->world->all_failed = true;
+    comm->world->failed_rank = comm->size - (int)(worst / STATUSES);
     if (own != BW_OK) return own;
     comm->world->remote = (bw_status)(-(worst % STATUSES));
-    return bw_fail(BW_EREMOTE, "rank %lld failed: %s", (long long)(comm->size - worst / STATUSES),
+    return bw_fail(BW_EREMOTE, "rank %d failed: %s", comm->world->failed_rank,
                    bw_status_text(comm->world->remote));
 }
 

@@ -6,6 +6,7 @@
 struct bw_comm {
     int rank, size;
     bool all_failed;
+    int failed_rank;
     bw_status remote;
     struct bw_comm *world; /* that of bw_comm_start(), which remembers what failed; itself there */
     void *mpi;             /* MPI_Comm of comm_mpi.c; NULL with one rank */

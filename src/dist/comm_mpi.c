@@ -6,6 +6,8 @@
 #include "base/memory.h"
 #include "dist/comm_internal.h"
 #include "dist/comm_progress.h"
+#include "dist/cores.h"
+#include "dist/launcher.h"
 #include <mpi.h>
 #include <sched.h>
 #include <stdio.h>
@@ -38,12 +40,21 @@ static bw_status failed(const bw_comm *comm, int error, const char *operation)
         if (error_ != MPI_SUCCESS) return failed(comm, error_, operation);                                   \
     } while (0)
 
+/* "Open MPI v4.1.4, package: ..." or "MPICH Version:\t4.0.2\nMPICH Release date: ...". */
 const char *bw_comm_library(void)
 {
     static char text[MPI_MAX_LIBRARY_VERSION_STRING];
+    static const char VERSION[] = " Version:";
     int length = 0;
-    if (text[0] == '\0' && MPI_Get_library_version(text, &length) == MPI_SUCCESS)
-        text[strcspn(text, ",\n\t")] = '\0';
+    if (text[0] != '\0' || MPI_Get_library_version(text, &length) != MPI_SUCCESS) return text;
+    text[strcspn(text, ",\n")] = '\0';
+    char *word = strstr(text, VERSION);
+    if (word) {
+        const char *number = word + sizeof VERSION - 1;
+        number += strspn(number, " \t");
+        *word = ' ';
+        memmove(word + 1, number, strlen(number) + 1);
+    }
     return text;
 }
 
@@ -69,15 +80,29 @@ out:
     return st;
 }
 
+static bw_status ranks_do_not_meet(void)
+{
+    return bw_fail(
+        BW_EINVAL,
+        "%s started %d ranks, but they do not find each other with %s of this build; start them with "
+        "that library's mpirun, or with srun --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH)",
+        bw__launcher_name(), bw_launched_ranks(), bw_comm_library());
+}
+
 static bool initialised_here;
 
 static bw_status initialise(void)
 {
-    int there = 0, provided = 0;
+    int there = 0, provided = 0, size = 0;
     (void)MPI_Initialized(&there);
     if (!there) {
         if (MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &provided) != MPI_SUCCESS)
             return bw_fail(BW_EREMOTE, "MPI_Init_thread failed (%s)", bw_comm_library());
+        (void)MPI_Comm_size(MPI_COMM_WORLD, &size);
+        if (size == 1 && bw_launched_ranks() > 1) { /* each would train alone, into the same folder */
+            (void)MPI_Finalize();
+            return ranks_do_not_meet();
+        }
         initialised_here = true;
     }
     (void)MPI_Query_thread(&provided);
@@ -93,6 +118,7 @@ bw_status bw_comm_start(bw_comm **out)
 {
     bw_status st = BW_OK;
     int there = 0;
+    bw_comm *comm = NULL;
     MPI_Comm own = MPI_COMM_NULL;
     *out = NULL;
     (void)MPI_Initialized(&there);
@@ -104,8 +130,12 @@ bw_status bw_comm_start(bw_comm **out)
     BW_TRY(initialise());
     if (MPI_Comm_dup(MPI_COMM_WORLD, &own) != MPI_SUCCESS)
         return bw_fail(BW_EREMOTE, "MPI_Comm_dup failed (%s)", bw_comm_library());
-    BW_TRY(wrap(out, own, NULL));
+    BW_TRY(wrap(&comm, own, NULL));
+    BW_TRY(bw__comm_share_cores(comm));
+    *out = comm;
+    comm = NULL;
 out:
+    bw__comm_free(comm);
     return st;
 }
 

@@ -1,27 +1,72 @@
+/* What launchers put into the environment of what they start; docs/clusters.md names those that were tried.
+ */
+#include "dist/launcher.h"
 #include "blockwise/comm.h"
-#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 
-/* Numbers of ranks that launchers put into the environment of what they start. SLURM_STEP_NUM_TASKS is there
- * in a batch script too, which is not a rank: only a task that srun started has a rank of PMI or PMIx. */
-static const char *const SIZES[] = { "OMPI_COMM_WORLD_SIZE", /* mpirun of Open MPI */
-                                     "PMI_SIZE",             /* Hydra (MPICH), srun --mpi=pmi2 */
-                                     "SLURM_STEP_NUM_TASKS" };
-static const char *const SLURM_RANKS[] = { "PMIX_RANK", "PMI_RANK", NULL };
+static const struct {
+    const char *size, *rank;
+} LAUNCHERS[] = {
+    { "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK" }, /* mpirun of Open MPI */
+    { "PMI_SIZE", "PMI_RANK" },                         /* Hydra (MPICH), srun --mpi=pmi2 */
+    { "SLURM_STEP_NUM_TASKS", "SLURM_PROCID" },         /* any srun */
+};
+enum { OPEN_MPI, PMI, SRUN, NOBODY };
 
-static int positive(const char *name)
+/* -1 where there is no such number. */
+static int64_t number(const char *name)
 {
     const char *text = getenv(name);
     char *end = NULL;
-    long n = text ? strtol(text, &end, 10) : 0;
-    return text && *text && *end == '\0' && n > 0 && n < 1L << 24 ? (int)n : 0;
+    if (!text || *text < '0' || *text > '9') return -1;
+    long long n = strtoll(text, &end, 10);
+    return *end == '\0' && n >= 0 ? n : -1;
+}
+
+/* Slurm numbers the steps that are no srun, as the batch script, from here on (slurm.h). */
+static const int64_t SPECIAL_STEPS = 0xfffffff0;
+
+static int launcher(void)
+{
+    enum { MOST = 1 << 24 };
+    for (int i = 0; i < NOBODY; i++) {
+        int64_t size = number(LAUNCHERS[i].size), rank = number(LAUNCHERS[i].rank);
+        if (size < 1 || size > MOST || rank < 0 || rank >= size) continue;
+        if (i == SRUN && (number("SLURM_STEP_ID") < 0 || number("SLURM_STEP_ID") >= SPECIAL_STEPS)) continue;
+        return i;
+    }
+    return NOBODY;
 }
 
 int bw_launched_ranks(void)
 {
-    int n = positive(SIZES[0]);
-    if (n == 0) n = positive(SIZES[1]);
-    for (int i = 0; n == 0 && SLURM_RANKS[i]; i++)
-        if (getenv(SLURM_RANKS[i])) n = positive(SIZES[2]);
-    return n > 0 ? n : 1;
+    int i = launcher();
+    return i == NOBODY ? 1 : (int)number(LAUNCHERS[i].size);
+}
+
+int bw_launched_rank(void)
+{
+    int i = launcher();
+    return i == NOBODY ? 0 : (int)number(LAUNCHERS[i].rank);
+}
+
+const char *bw__launcher_name(void)
+{
+    switch (launcher()) {
+    case OPEN_MPI:
+        return "mpirun of Open MPI";
+    case PMI:
+        return getenv("SLURM_STEP_ID") ? "srun --mpi=pmi2" : "mpirun of MPICH or a relative";
+    case SRUN:
+        return getenv("PMIX_RANK") ? "srun --mpi=pmix" : "srun --mpi=none";
+    default:
+        return "nothing";
+    }
+}
+
+int bw__launcher_cores(void)
+{
+    int64_t cores = launcher() == NOBODY || launcher() == OPEN_MPI ? -1 : number("SLURM_CPUS_ON_NODE");
+    return cores > 0 && cores < INT32_MAX ? (int)cores : 0;
 }

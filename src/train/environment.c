@@ -113,7 +113,7 @@ static void warn_of_bf16(void)
 static void warn_of_threads(const bw_config *config, int usable)
 {
     const char *omp = getenv("OMP_NUM_THREADS");
-    if (usable == 1)
+    if (usable == 1 && bw__cores_shared_by() == 1)
         bw_log(BW_LOG_WARN,
                "only one core is usable of the machine's %d (affinity mask or quota of a control "
                "group)",
@@ -131,11 +131,13 @@ static void warn_of_threads(const bw_config *config, int usable)
 void bw__environment_say(const bw_config *config)
 {
     char cpu[256];
-    int usable = bw__usable_cores();
+    char ranks[48] = "";
+    int usable = bw__usable_cores(), sharing = bw__cores_shared_by();
     bw__cpu_name(cpu, sizeof cpu);
-    bw_log(BW_LOG_INFO, "machine: %s, %s (%s), %d of %d cores, %s, %d thread%s", cpu, bw_compute_isa(),
-           bw_compute_library(), usable, bw__machine_cores(), config->dtype == BW_DTYPE_BF16 ? "bf16" : "f32",
-           config->threads, config->threads == 1 ? "" : "s");
+    if (sharing > 1) (void)snprintf(ranks, sizeof ranks, " for each of %d ranks here", sharing);
+    bw_log(BW_LOG_INFO, "machine: %s, %s (%s), %d of %d cores%s, %s, %d thread%s", cpu, bw_compute_isa(),
+           bw_compute_library(), usable, bw__machine_cores(), ranks,
+           config->dtype == BW_DTYPE_BF16 ? "bf16" : "f32", config->threads, config->threads == 1 ? "" : "s");
     warn_of_isa();
     warn_of_own_isa();
     if (config->dtype == BW_DTYPE_BF16) warn_of_bf16();
