@@ -90,6 +90,34 @@ bw_status bw_dataset_read(const bw_dataset *dataset, int64_t index, bw_image *im
 /** Writes what is wrong with the data beyond single images, number `index` of it: shards that end before
  * their end, labels that are no numbers. @return false past the last */
 BW_API int bw_dataset_problem(const bw_dataset *dataset, int64_t index, char *text, size_t size);
+/** Share of the data, by bytes, that is lost in damaged shards; nothing is trained or measured on data that
+ * has lost more than data.max_bad. */
+BW_API double bw_dataset_lost(const bw_dataset *dataset);
+
+typedef struct bw_pack_options {
+    const char *out; /**< name of the shards, ending in .tar, with %d or %06d for their number from 0; without
+                          it there is one */
+    int64_t shard_images; /**< most images of a shard; 0: no limit */
+    int64_t shard_bytes;  /**< a shard is not larger, but for one with a single image; 0: no limit */
+} bw_pack_options;
+
+typedef struct bw_pack_result {
+    int64_t images, labelled, shards;
+    int64_t bytes;   /**< of all shards, but for the padding at their ends */
+    int64_t renamed; /**< encoded images whose names WebDataset's rules cannot hold as they are */
+    int classes;
+} bw_pack_result;
+
+/** Writes the images of a data set as shards that format "tar" reads: encoded files byte for byte, raw pixels
+ * as PNG, in the data set's order, with their names, the numbers of their labels in .cls entries, and the
+ * names of the classes in classes.txt beside the shards (empty where there are no labels). The same data
+ * gives the same bytes. All files get their names when all of them are on the disk; whatever fails, none has.
+ *  @return BW_OK; BW_EINVAL: `out`; BW_EEXIST: a shard of that name is there, or another classes.txt;
+ * BW_EDATA: an image that cannot be read; BW_EIO: a full disk; BW_EINTERRUPTED: `progress` said so; BW_ENOMEM
+ */
+BW_API BW_MUST_CHECK
+bw_status bw_dataset_pack(bw_pack_result *out, const bw_dataset *dataset, const bw_pack_options *options,
+                          bw_progress_fn progress, void *user);
 
 /** Name and one line of help of format number `index`; false past the last. */
 BW_API int bw_dataset_format_at(const char **name, const char **help, int index);

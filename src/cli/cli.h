@@ -65,6 +65,10 @@ typedef enum cli_key {
     CLI_CORRUPTIONS,
     CLI_BASELINE,
     CLI_TEST_IMAGES,
+    CLI_SHARDS_OUT,
+    CLI_SHARD_SIZE,
+    CLI_SHARD_IMAGES,
+    CLI_PACK_SPLIT,
     CLI_JSON,
     CLI_QUIET,
     CLI_VERBOSE
@@ -100,6 +104,7 @@ typedef struct cli_options {
     bw_protocol protocol;
     int epochs, threads, steps, warmup; /* 0 (threads, epochs) or -1: not given */
     int64_t images, test_images;
+    int64_t shard_mb; /* 0: not given */
     uint64_t seed;
     int n_k;
     int k[CLI_MAX_K];
@@ -124,8 +129,8 @@ typedef struct cli_verb {
 } cli_verb;
 
 extern const cli_verb cli_pretrain, cli_probe, cli_knn, cli_embed, cli_export, cli_inspect, cli_list,
-    cli_data_check, cli_bench_step, cli_bench_loader, cli_bench_matmul, cli_bench_comm, cli_plan,
-    cli_robustness, cli_finetune;
+    cli_data_check, cli_data_pack, cli_bench_step, cli_bench_loader, cli_bench_matmul, cli_bench_comm,
+    cli_plan, cli_robustness, cli_finetune;
 
 /* The verb that is running, as messages name it. */
 void cli_set_verb(const char *name);

@@ -13,8 +13,8 @@ typedef struct option_text {
 
 static const option_text TABLE[] = {
     { CLI_DATA, "data", "PATH",
-      "Images: a folder of class folders, a folder without labels, IDX, CIFAR or STL-10 files, or a list of "
-      "images (required)" },
+      "Images: a folder of class folders, a folder without labels, IDX, CIFAR or STL-10 files, a list of "
+      "images, or .tar shards (required)" },
     { CLI_SPLIT_DATA, "data", "PATH",
       "Images with labels and a test split; formats as 'blockwise list formats' says (required, but for "
       "--train "
@@ -93,6 +93,12 @@ static const option_text TABLE[] = {
     { CLI_PRICE, "price", "P", "What a node costs in an hour (default: no cost is printed)" },
     { CLI_GFLOPS, "gflops", "R",
       "Rate of a node's matrix products as 'bench matmul' prints it for 2048 (default: measured here)" },
+    { CLI_SHARDS_OUT, "out", "NAME",
+      "Shards to write, with their number as %d: shard-%06d.tar, say; without one there is one (required)" },
+    { CLI_PACK_SPLIT, "split", "train|test",
+      "Which images (default: the training split, or all where there are no splits)" },
+    { CLI_SHARD_SIZE, "size", "MB", "Largest shard, in millions of bytes (default: 256)" },
+    { CLI_SHARD_IMAGES, "images", "N", "Most images of a shard (default: as many as --size holds)" },
     { CLI_JSON, "json", NULL, "Print the result as JSON (default: as text)" },
     { CLI_QUIET, "quiet", NULL, "No progress, only warnings and errors (default: no)" },
     { CLI_VERBOSE, "verbose", NULL, "Everything the library has to say (default: no)" },
@@ -196,6 +202,7 @@ static bool parse_value(cli_options *o, cli_key key, const char *text)
                                                                               : BW_PROTOCOL_AUGMENTED;
         return true;
     case CLI_SPLIT:
+    case CLI_PACK_SPLIT:
         o->split = parse_choice("split", text, "train|test") == 0 ? BW_SPLIT_TRAIN : BW_SPLIT_TEST;
         return true;
     case CLI_EPOCHS:
@@ -204,6 +211,7 @@ static bool parse_value(cli_options *o, cli_key key, const char *text)
         return true;
     case CLI_IMAGES:
     case CLI_PLAN_IMAGES:
+    case CLI_SHARD_IMAGES:
         o->images = parse_integer("images", text, 1, INT64_MAX);
         return true;
     case CLI_BATCH:
@@ -213,6 +221,9 @@ static bool parse_value(cli_options *o, cli_key key, const char *text)
         o->label_fraction = parse_positive("label-fraction", text);
         if (o->label_fraction > 1.0)
             cli_usage_error("--label-fraction %s: a share, at most 1 (1 %% is 0.01)", text);
+        return true;
+    case CLI_SHARD_SIZE:
+        o->shard_mb = parse_integer("size", text, 1, MANY);
         return true;
     case CLI_LR_TRUNK:
         o->lr_trunk = parse_positive("lr-trunk", text);
@@ -279,6 +290,7 @@ static const char **text_field(cli_options *o, cli_key key)
     case CLI_RUN_OUT:
     case CLI_FEATURES_OUT:
     case CLI_EXPORT_OUT:
+    case CLI_SHARDS_OUT:
         return &o->out;
     case CLI_LABELS:
         return &o->labels;

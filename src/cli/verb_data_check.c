@@ -119,8 +119,10 @@ static json_t *extents_json(const int64_t edge[3])
 
 static json_t *split_json(const split_report *r)
 {
-    json_t *object = json_object(), *classes = json_array(), *bad = json_array();
+    json_t *object = json_object(), *classes = json_array(), *bad = json_array(), *problems = json_array();
     char name[4096];
+    for (int64_t i = 0; bw_dataset_problem(r->dataset, i, name, sizeof name); i++)
+        (void)json_array_append_new(problems, bw__json_text(name));
     for (int c = 0; c < bw_dataset_classes(r->dataset); c++) {
         json_t *entry = json_object();
         (void)json_object_set_new(entry, "name", bw__json_text(bw_dataset_class_name(r->dataset, c)));
@@ -142,6 +144,7 @@ static json_t *split_json(const split_report *r)
     (void)json_object_set_new(object, "width", extents_json(r->edge[1]));
     (void)json_object_set_new(object, "classes", classes);
     (void)json_object_set_new(object, "bad", bad);
+    (void)json_object_set_new(object, "problems", problems);
     return object;
 }
 
@@ -162,6 +165,8 @@ static void print_split(const split_report *r)
         bw_dataset_name(r->dataset, i, name, sizeof name);
         printf("  unreadable: %s: %s\n", name, r->reason[i]);
     }
+    for (int64_t i = 0; bw_dataset_problem(r->dataset, i, name, sizeof name); i++)
+        printf("  problem: %s\n", name);
 }
 
 static bw_status print_reports(const split_report *reports, int n, bool json)
@@ -199,6 +204,14 @@ static int run_data_check(const cli_options *o)
     BW_TRY(print_reports(reports, n, o->json));
     for (int i = 0; i < n; i++) {
         const split_report *r = &reports[i];
+        const double lost = bw_dataset_lost(r->dataset);
+        if (lost > max_bad) {
+            cli_error(
+                "%s: about %.3g %% of the %s split is lost in damaged shards, more than data.max_bad (%g) "
+                "allows",
+                o->arguments[0], 100.0 * lost, r->name, max_bad);
+            code = CLI_EXIT_DATA;
+        }
         if ((double)r->bad <= max_bad * (double)r->images) continue;
         cli_error(
             "%s: %lld of %lld images of the %s split cannot be read, more than data.max_bad (%g) allows",
@@ -217,7 +230,9 @@ const cli_verb cli_data_check = {
     .min_arguments = 1,
     .max_arguments = 1,
     .summary = "Read every image and say what was found",
-    .notes = "Exit status 3 where more images than data.max_bad allows cannot be read.",
+    .notes =
+        "Exit status 3 where more images than data.max_bad allows cannot be read, or as much of the data "
+        "is lost in damaged shards.",
     .options = { CLI_DATA_FORMAT, CLI_JSON, CLI_QUIET, CLI_END },
     .interruptible = true,
     .run = run_data_check

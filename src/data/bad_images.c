@@ -14,11 +14,10 @@ bw_status bw__bad_images_init(bw_bad_images *bad, const bw_dataset *dataset, int
     if (!(dataset->lost > share)) return BW_OK;
     char problem[700] = "";
     (void)bw_dataset_problem(dataset, 0, problem, sizeof problem);
-    return bw_fail(
-        BW_EDATA,
-        "%s; %.3g %% of the data cannot be reached for such damage, more than data.max_bad %g allows; "
-        "repair it, or raise data.max_bad to go on without (blockwise data check lists all)",
-        problem, 100.0 * dataset->lost, share);
+    return bw_fail(BW_EDATA,
+                   "%s; about %.3g %% of the data is lost by such damage, more than data.max_bad %g allows; "
+                   "repair it, or raise data.max_bad to go on without (blockwise data check lists all)",
+                   problem, 100.0 * dataset->lost, share);
 }
 
 void bw__bad_images_clear(bw_bad_images *bad)

@@ -149,6 +149,11 @@ bw_status bw_dataset_read(const bw_dataset *dataset, int64_t index, bw_image *im
     return dataset->store->read(dataset, index, image);
 }
 
+double bw_dataset_lost(const bw_dataset *dataset)
+{
+    return dataset->lost;
+}
+
 bw_status bw__dataset_set_classes(bw_dataset *dataset, const char *const *names, int n)
 {
     char number[16], **all;

@@ -112,10 +112,11 @@ static bool tar_problem(const bw_dataset *dataset, int64_t index, char *text, si
         if (state->damage == BW_TAR_WHOLE || index-- > 0) continue;
         (void)snprintf(
             text, size,
-            "%s: %s at byte %llu of %llu; the %llu images before it are used; copy the shard again",
+            "%s: %s at byte %llu of %llu; the %llu images before it are used; copy the shard again%s",
             s->shards.at[i].path, bw__tar_damage_text((bw_tar_damage)state->damage),
             (unsigned long long)state->damage_at, (unsigned long long)state->bytes,
-            (unsigned long long)state->images);
+            (unsigned long long)state->images,
+            state->damage == BW_TAR_NO_END ? ", or append 1024 zero bytes if it is whole" : "");
         return true;
     }
     if (x->bad_labels.count && index-- == 0) {
@@ -315,17 +316,22 @@ static bw_status attach(bw_dataset *dataset)
     return BW_OK;
 }
 
-/* Share of the bytes of all shards that lies behind damage. */
+/* Share of the bytes of all shards that lies behind damage. How much a shard that was cut off has lost nobody
+ * can know: it is taken for as large as the largest, or for twice what is there where it is that itself. */
 static double lost_share(const tar_source *s)
 {
-    double lost = 0.0, all = 0.0;
+    double lost = 0.0, all = 0.0, largest = 0.0;
+    for (int64_t i = 0; i < s->shards.n; i++)
+        if ((double)s->shards.at[i].bytes > largest) largest = (double)s->shards.at[i].bytes;
     for (int64_t i = 0; i < s->shards.n; i++) {
         const bw_tar_shard_state *state = &s->index.shards[i];
-        all += (double)state->bytes;
-        if (state->damage != BW_TAR_WHOLE && state->damage_at < state->bytes)
-            lost += (double)(state->bytes - state->damage_at);
+        const bool cut = state->damage == BW_TAR_TRUNCATED || state->damage == BW_TAR_NO_END;
+        double bytes = (double)state->bytes;
+        if (cut) bytes = bytes < largest ? largest : 2.0 * bytes;
+        if (state->damage != BW_TAR_WHOLE) lost += bytes - (double)state->damage_at;
+        all += bytes;
     }
-    return all > 0.0 ? lost / all : 0.0;
+    return lost / all;
 }
 
 static bw_status fail_no_images(const bw_dataset *dataset, const char *path)

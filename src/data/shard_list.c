@@ -92,9 +92,27 @@ typedef struct contents {
     bool images, train, val, test, other_folders;
 } contents;
 
-static int compare_words(const void *a, const void *b)
+/* Numbers by their value, so that x-10.tar comes after x-9.tar; else bytewise. */
+static int compare_words(const void *pa, const void *pb)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
+    static const char DIGITS[] = "0123456789";
+    const char *const a = *(char *const *)pa, *const b = *(char *const *)pb;
+    for (const char *p = a, *q = b; *p && *q;) {
+        if (!strchr(DIGITS, *p) || !strchr(DIGITS, *q)) {
+            if (*p != *q) return (uint8_t)*p < (uint8_t)*q ? -1 : 1;
+            p++;
+            q++;
+            continue;
+        }
+        p += strspn(p, "0");
+        q += strspn(q, "0");
+        const size_t n = strspn(p, DIGITS), m = strspn(q, DIGITS);
+        const int c = n != m ? (n < m ? -1 : 1) : strncmp(p, q, n);
+        if (c != 0) return c;
+        p += n;
+        q += m;
+    }
+    return strcmp(a, b);
 }
 
 static bw_status take_name(contents *c, const char *folder, const char *name)

@@ -19,10 +19,11 @@ const char *bw__tar_damage_text(bw_tar_damage damage)
     return TEXTS[damage];
 }
 
-/* Where the next header is expected behind an entry. */
-static int64_t next_header(const bw_tar_entry *e)
+/* Where the next header is expected behind an entry; the end of the file at most. */
+static int64_t next_header(const bw_tar_entry *e, int64_t bytes)
 {
-    return e->offset + (e->size + BLOCK - 1) / BLOCK * BLOCK;
+    const int64_t at = e->offset + (e->size + BLOCK - 1) / BLOCK * BLOCK;
+    return at < bytes ? at : bytes; /* padding may be cut off */
 }
 
 /* pax names are UTF-8, which the C locale cannot have as they are. */
@@ -77,7 +78,7 @@ bw_status bw__tar_scan(bw_tar_end *end, int fd, int64_t bytes,
     (void)archive_read_support_format_tar(a);
     if (lseek(fd, 0, SEEK_SET) == 0 && archive_read_open_fd(a, fd, READ_BYTES) == ARCHIVE_OK)
         while (take_entry(end, &entry, &usable, a, bytes, expected)) {
-            expected = next_header(&entry);
+            expected = next_header(&entry, bytes);
             if (usable) BW_TRY(visit(user, &entry));
         }
 out:
