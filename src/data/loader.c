@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Batches in the making ahead of the one that is handed out. They are kept as bytes and become floats only
@@ -341,6 +342,11 @@ int64_t bw__loader_bad(const bw_loader *loader)
     return loader->bad.count;
 }
 
+int64_t bw__loader_bad_limit(const bw_loader *loader)
+{
+    return loader->bad.limit;
+}
+
 double bw__loader_wait_s(const bw_loader *loader)
 {
     return loader->wait_s;
@@ -370,6 +376,72 @@ static bw_status count_bad(bw_loader *loader, const slot *s)
             if (st != BW_OK) return st;
         }
     return BW_OK;
+}
+
+/* An image that this rank could not read, for all of them. */
+typedef struct told_event {
+    int64_t place, order, index;
+    char reason[488];
+} told_event;
+
+static int by_place(const void *a, const void *b)
+{
+    const told_event *x = a, *y = b;
+    if (x->place != y->place) return x->place < y->place ? -1 : 1;
+    return (x->order > y->order) - (x->order < y->order);
+}
+
+/* Those not counted yet; returns how many there are. */
+static int64_t tell_new(told_event *out, const bw_loader *loader, const slot *s)
+{
+    int64_t n = 0;
+    for (int64_t e = 0; e < s->events; e++) {
+        const bad_event *event = &s->event[e];
+        if (loader->bad.seen[event->index]) continue;
+        if (out) {
+            out[n] = (told_event){ .place = bw__sampler_place(&loader->sampler, event->i),
+                                   .order = e,
+                                   .index = event->index };
+            (void)snprintf(out[n].reason, sizeof out[n].reason, "%s", event->reason);
+        }
+        n++;
+    }
+    return n;
+}
+
+/* Counts what any rank has met, in the order of the whole batch, which is that of one rank. most: events of
+ * the rank that has the most. */
+static bw_status count_all_bad(bw_loader *loader, const slot *s, int64_t most)
+{
+    bw_status st = BW_OK;
+    bw_comm *comm = loader->config.comm;
+    told_event *own = NULL, *all = NULL;
+    const int64_t n = most * bw_comm_size(comm);
+    st = BW_ALLOC(&own, most);
+    if (st == BW_OK) st = BW_ALLOC(&all, n);
+    BW_TRY(bw__comm_agree(comm, st));
+    for (int64_t e = tell_new(own, loader, s); e < most; e++)
+        own[e].place = -1;
+    BW_TRY(bw__comm_gather(comm, all, own, (size_t)most * sizeof *own));
+    qsort(all, (size_t)n, sizeof *all, by_place);
+    for (int64_t e = 0; e < n && st == BW_OK; e++)
+        if (all[e].place >= 0) st = bw__bad_images_add(&loader->bad, all[e].index, all[e].reason);
+    st = bw__comm_agree(comm, st); /* the same on all: one of them says it */
+out:
+    bw__free(own);
+    bw__free(all);
+    return st;
+}
+
+/* What became of the batch, on all ranks that have a part of it. */
+static bw_status settle(bw_loader *loader, const slot *s)
+{
+    bw_comm *comm = loader->config.comm;
+    bw_status st = s->status == BW_OK ? BW_OK : bw_fail(s->status, "%s", s->message);
+    if (bw_comm_size(comm) == 1) return st == BW_OK ? count_bad(loader, s) : st;
+    int64_t most = tell_new(NULL, loader, s);
+    st = bw__comm_agree_on(comm, st, &most, 1);
+    return st == BW_OK && most > 0 ? count_all_bad(loader, s, most) : st;
 }
 
 /* Bytes to floats, leaving out places that hold nothing. */
@@ -417,7 +489,7 @@ bw_status bw__loader_next(bw_loader *loader, const bw_batch **out)
     if (loader->status != BW_OK) return bw_fail(loader->status, "%s", loader->message);
     while (loader->step < loader->end_step) {
         slot *s = wait_for_batch(loader);
-        bw_status st = s->status == BW_OK ? count_bad(loader, s) : bw_fail(s->status, "%s", s->message);
+        bw_status st = settle(loader, s);
         if (st != BW_OK) return fail_for_ever(loader, st);
         fill_batch(loader, s);
         const bool wanted = loader->batch.n > 0 || loader->config.count > 0;

@@ -5,6 +5,7 @@
 #include "blockwise/config.h"
 #include "blockwise/dataset.h"
 #include "data/corrupt.h"
+#include "dist/collective.h"
 
 typedef enum bw_loader_mode {
     BW_LOADER_VIEWS,  /* two augmented views, keyed permutation per epoch, last smaller batch dropped */
@@ -34,6 +35,8 @@ typedef struct bw_loader_config {
     int severity;                    /* of it, from 1 */
     int64_t end_step; /* no batch from this step on; 0: without end (VIEWS, PROBE), or one epoch
                          (CENTER) */
+    bw_comm *comm;    /* borrowed: VIEWS, ranks whose slices make up the batch; bw__loader_next() is
+                         collective over them, and they fail together. NULL: alone */
 } bw_loader_config;
 
 typedef struct bw_batch {
@@ -60,6 +63,7 @@ int64_t bw__loader_steps_per_epoch(const bw_loader *loader);
  * VIEWS and PROBE replace an unreadable image by the next readable one of the epoch's order; CENTER leaves
  * it out (the batch is smaller then). Unreadable images are counted once each and the first few are logged
  * with name and reason ("cat/0017.jpg: not an image (...); 1 of 50000 skipped").
+ * With ranks that is over all of them: each counts the same images in the order of the batch.
  * BW_EDATA: more than max_bad of the images that are used is unreadable, or all of them. A loader that has
  * failed answers the same for ever. */
 BW_MUST_CHECK
@@ -68,8 +72,9 @@ bw_status bw__loader_next(bw_loader *loader, const bw_batch **out);
 /* Bytes of the batches of a run with this config: the one handed out and those in the making. */
 int64_t bw__loader_bytes(const bw_config *config);
 
-/* Unreadable images met so far. */
+/* Unreadable images met so far, and how many there may be. */
 int64_t bw__loader_bad(const bw_loader *loader);
+int64_t bw__loader_bad_limit(const bw_loader *loader);
 /* Seconds bw__loader_next() has waited so far. */
 double bw__loader_wait_s(const bw_loader *loader);
 #endif

@@ -47,9 +47,9 @@ static bw_status check_config(const bw_loader_config *c, int64_t size)
     return BW_OK;
 }
 
-/* Place in the batch of image `i` of the slice. */
-static int64_t place_in_batch(const bw_sampler *s, int64_t i)
+int64_t bw__sampler_place(const bw_sampler *sampler, int64_t i)
 {
+    const bw_sampler *s = sampler;
     if (s->parts == 1) return s->first + i;
     const int64_t run = s->count / s->parts;
     return i / run * (s->batch / s->parts) + s->first + i % run;
@@ -102,7 +102,8 @@ int64_t bw__sampler_index(const bw_sampler *sampler, int64_t step, int64_t i, in
 {
     const bw_sampler *s = sampler;
     const int64_t epoch = step / s->steps_per_epoch;
-    const int64_t place = (step % s->steps_per_epoch * s->batch + place_in_batch(s, i) + further) % s->used;
+    const int64_t place =
+        (step % s->steps_per_epoch * s->batch + bw__sampler_place(s, i) + further) % s->used;
     if (s->mode == BW_LOADER_CENTER) return s->subset ? s->subset[place] : place;
     const uint64_t at = bw__permute(s->seed, (uint64_t)epoch, (uint64_t)place, (uint64_t)s->used);
     if (s->used == s->size) return (int64_t)at;

@@ -23,6 +23,9 @@ void bw__sampler_clear(bw_sampler *sampler);
 int64_t bw__sampler_images(const bw_sampler *sampler, int64_t step);
 int64_t bw__sampler_images_most(const bw_sampler *sampler);
 
+/* Place in the whole batch of image `i` of the slice. */
+int64_t bw__sampler_place(const bw_sampler *sampler, int64_t i);
+
 /* Number in the data set of the image at place `i` of the slice; `further` places down the epoch's order
  * from there, beginning anew behind the last. */
 int64_t bw__sampler_index(const bw_sampler *sampler, int64_t step, int64_t i, int64_t further);

@@ -47,11 +47,16 @@ bw_status bw__comm_send(bw_comm *comm, const void *bytes, size_t n, int to, int 
 BW_MUST_CHECK
 bw_status bw__comm_receive(bw_comm *comm, void *bytes, size_t n, int from, int tag);
 
-/* Where ranks make sure of each other before they go on together. Returns `own` where that is not BW_OK or
- * all are BW_OK; BW_EREMOTE where only others failed, with bw_comm_remote_status() the status of the lowest
- * rank that did. bw_comm_all_failed() is true from then on. */
+/* Where ranks make sure of each other before they go on together. BW_OK where all are BW_OK. Otherwise the
+ * lowest rank that failed returns `own`, with its message, and all others BW_EREMOTE, with
+ * bw_comm_remote_status() its status: so one of them speaks. Over all ranks of the program,
+ * bw_comm_all_failed() is true from then on. With one rank `own`. */
 BW_MUST_CHECK
 bw_status bw__comm_agree(bw_comm *comm, bw_status own);
+/* The same in one message with the largest of each of `most` [n] over ranks, in place. */
+enum { BW_COMM_MOST = 7 };
+BW_MUST_CHECK
+bw_status bw__comm_agree_on(bw_comm *comm, bw_status own, int64_t *most, int n);
 
 /* A sum that goes on while the rank computes (comm_progress.h). `values` may not be touched until
  * bw__comm_finish(), which returns at once where nothing was begun. One sum at a time for each work; begins

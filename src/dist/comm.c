@@ -39,21 +39,34 @@ bw_status bw__comm_outline(bw_comm **out, int size)
     return st;
 }
 
-bw_status bw__comm_agree(bw_comm *comm, bw_status own)
+bw_status bw__comm_agree_on(bw_comm *comm, bw_status own, int64_t *most, int n)
 {
-    /* The lowest rank that failed, told apart by a number that grows towards rank 0. */
+    /* First the lowest rank that failed, told apart by a number that grows towards rank 0. */
     enum { STATUSES = 64 };
+    int64_t values[1 + BW_COMM_MOST];
+    BW_ASSERT(n <= BW_COMM_MOST);
     if (bw_comm_size(comm) == 1) return own;
-    int64_t worst = own == BW_OK ? 0 : (int64_t)(comm->size - comm->rank) * STATUSES + -(int64_t)own;
-    bw_status st = bw__comm_max_i64(comm, &worst, 1);
+    const int64_t mine = own == BW_OK ? 0 : (int64_t)(comm->size - comm->rank) * STATUSES + -(int64_t)own;
+    values[0] = mine;
+    for (int i = 0; i < n; i++)
+        values[1 + i] = most[i];
+    bw_status st = bw__comm_max_i64(comm, values, 1 + n);
     if (st != BW_OK) return own != BW_OK ? own : st;
-    if (worst == 0) return BW_OK;
-    comm->world->all_failed = true;
-    comm->world->failed_rank = comm->size - (int)(worst / STATUSES);
-    if (own != BW_OK) return own;
-    comm->world->remote = (bw_status)(-(worst % STATUSES));
+    for (int i = 0; i < n; i++)
+        most[i] = values[1 + i];
+    if (values[0] == 0) return BW_OK;
+    /* Ranks outside of a part know nothing of it. */
+    comm->world->all_failed = comm->size == comm->world->size;
+    comm->world->failed_rank = comm->size - (int)(values[0] / STATUSES);
+    comm->world->remote = (bw_status)(-(values[0] % STATUSES));
+    if (values[0] == mine) return own;
     return bw_fail(BW_EREMOTE, "rank %d failed: %s", comm->world->failed_rank,
                    bw_status_text(comm->world->remote));
+}
+
+bw_status bw__comm_agree(bw_comm *comm, bw_status own)
+{
+    return bw__comm_agree_on(comm, own, NULL, 0);
 }
 
 void bw__comm_add_count(bw_comm_kind kind, int64_t bytes, double seconds)

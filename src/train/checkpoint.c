@@ -4,6 +4,7 @@
 #include "formats/checksum.h"
 #include "formats/safetensors.h"
 #include "model/portable_config.h"
+#include "train/state.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -14,9 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TENSORS_PER_BLOCK 6
-#define MAX_TENSORS       (TENSORS_PER_BLOCK * BW_MAX_BLOCKS)
-#define DIGEST_TEXT       17 /* 64 bits in hexadecimal, and the closing zero */
+#define DIGEST_TEXT 17 /* 64 bits in hexadecimal, and the closing zero */
 
 struct bw_checkpoint {
     bw_st_file *file;
@@ -150,43 +149,16 @@ static bw_status digest_text(char text[DIGEST_TEXT], const bw_st_pair *pairs, co
 
 /* --- writing --- */
 
-typedef struct tensor_list {
-    bw_st_tensor tensors[MAX_TENSORS];
-    char names[MAX_TENSORS][40];
-    int n;
-} tensor_list;
-
-static void append(tensor_list *list, int block, const char *what, const void *data, int64_t count)
+static void describe(bw_st_tensor *tensors, const bw_state *state)
 {
-    bw_st_tensor *t = &list->tensors[list->n];
-    char *name = list->names[list->n++];
-    (void)snprintf(name, sizeof list->names[0], "blocks.%d.%s", block + 1, what);
-    bool counter = count < 0; /* one integer without a shape */
-    *t = (bw_st_tensor){ .name = name,
-                         .dtype = counter ? BW_ST_I64 : BW_ST_F32,
-                         .ndim = counter ? 0 : 1,
-                         .shape = { counter ? 0 : count },
-                         .data = data,
-                         .bytes = counter ? sizeof(int64_t) : (size_t)count * sizeof(float) };
-}
-
-static bool has_classifier(const bw_online_probe *probe, int k)
-{
-    return probe && probe->block[k].count > 0;
-}
-
-static void list_state(tensor_list *list, const bw_network *network, const bw_online_probe *probe)
-{
-    list->n = 0;
-    for (int k = 0; k < network->blocks; k++) {
-        const bw_params *params = &network->params[k];
-        append(list, k, "values", params->values, params->total);
-        if (params->momenta) append(list, k, "momenta", params->momenta, params->trained);
-        if (params->squares) append(list, k, "squares", params->squares, params->trained);
-        append(list, k, "batches_tracked", &params->batches_tracked, -1);
-        if (!has_classifier(probe, k)) continue;
-        append(list, k, "probe.values", probe->block[k].values, probe->block[k].count);
-        append(list, k, "probe.momenta", probe->block[k].momenta, probe->block[k].count);
+    for (int i = 0; i < state->n; i++) {
+        const bw_state_item *item = &state->item[i];
+        tensors[i] = (bw_st_tensor){ .name = item->name,
+                                     .dtype = item->counter ? BW_ST_I64 : BW_ST_F32,
+                                     .ndim = item->counter ? 0 : 1,
+                                     .shape = { item->counter ? 0 : item->count },
+                                     .data = item->data,
+                                     .bytes = item->bytes };
     }
 }
 
@@ -217,7 +189,8 @@ bw_status bw__checkpoint_write(const char *folder, const bw_network *network, co
                                int64_t step, int64_t images, int keep)
 {
     bw_status st = BW_OK;
-    tensor_list *list = NULL;
+    bw_state *state = NULL;
+    bw_st_tensor *tensors = NULL;
     char *path = NULL, *config = NULL;
     char step_text[24], images_text[24], layout[DIGEST_TEXT], digest[DIGEST_TEXT];
     bw_st_pair pairs[SUMMED_KEYS + 1];
@@ -234,15 +207,18 @@ bw_status bw__checkpoint_write(const char *folder, const bw_network *network, co
 
     for (int i = 0; i < SUMMED_KEYS; i++)
         pairs[i] = (bw_st_pair){ summed_keys[i], values[i] };
-    BW_TRY(BW_ALLOC(&list, 1));
-    list_state(list, network, probe);
-    BW_TRY(digest_text(digest, pairs, list->tensors, list->n, NULL));
+    BW_TRY(BW_ALLOC(&state, 1));
+    bw__state_list(state, network, probe);
+    BW_TRY(BW_ALLOC(&tensors, state->n));
+    describe(tensors, state);
+    BW_TRY(digest_text(digest, pairs, tensors, state->n, NULL));
     pairs[SUMMED_KEYS] = (bw_st_pair){ "checksum", digest };
 
-    BW_TRY(bw__st_write(path, list->tensors, list->n, pairs, SUMMED_KEYS + 1));
+    BW_TRY(bw__st_write(path, tensors, state->n, pairs, SUMMED_KEYS + 1));
     BW_TRY(remove_old(folder, step, keep));
 out:
-    bw__free(list);
+    bw__free(state);
+    bw__free(tensors);
     free(config);
     bw__free(path);
     return st;
@@ -349,26 +325,19 @@ const char *bw__checkpoint_path(const bw_checkpoint *checkpoint)
     return checkpoint->path;
 }
 
-static void take(void *dst, const bw_st_file *file, const char *name)
-{
-    const bw_st_tensor *t = bw__st_find(file, name);
-    memcpy(dst, t->data, t->bytes);
-    bw__st_drop(file, t);
-}
-
 bw_status bw__checkpoint_restore(bw_network *network, bw_online_probe *probe, const bw_checkpoint *checkpoint)
 {
     bw_status st = BW_OK;
-    tensor_list *list = NULL;
+    bw_state *state = NULL;
     char layout[DIGEST_TEXT];
 
     BW_TRY(layout_text(layout, network));
-    BW_TRY(BW_ALLOC(&list, 1));
-    list_state(list, network, probe);
+    BW_TRY(BW_ALLOC(&state, 1));
+    bw__state_list(state, network, probe);
     bool same = strcmp(layout, bw__st_metadata(checkpoint->file, "layout")) == 0;
-    for (int i = 0; same && i < list->n; i++) {
-        const bw_st_tensor *t = bw__st_find(checkpoint->file, list->names[i]);
-        same = t && t->bytes == list->tensors[i].bytes;
+    for (int i = 0; same && i < state->n; i++) {
+        const bw_st_tensor *t = bw__st_find(checkpoint->file, state->item[i].name);
+        same = t && t->bytes == state->item[i].bytes;
     }
     if (!same) {
         st =
@@ -377,18 +346,13 @@ bw_status bw__checkpoint_restore(bw_network *network, bw_online_probe *probe, co
                     checkpoint->path);
         goto out;
     }
-    for (int i = 0, k = 0; k < network->blocks; k++) {
-        bw_params *params = &network->params[k];
-        take(params->values, checkpoint->file, list->names[i++]);
-        if (params->momenta) take(params->momenta, checkpoint->file, list->names[i++]);
-        if (params->squares) take(params->squares, checkpoint->file, list->names[i++]);
-        take(&params->batches_tracked, checkpoint->file, list->names[i++]);
-        if (!has_classifier(probe, k)) continue;
-        take(probe->block[k].values, checkpoint->file, list->names[i++]);
-        take(probe->block[k].momenta, checkpoint->file, list->names[i++]);
+    for (int i = 0; i < state->n; i++) {
+        const bw_st_tensor *t = bw__st_find(checkpoint->file, state->item[i].name);
+        memcpy(state->item[i].data, t->data, t->bytes);
+        bw__st_drop(checkpoint->file, t);
     }
     network->steps = checkpoint->step;
 out:
-    bw__free(list);
+    bw__free(state);
     return st;
 }

@@ -20,10 +20,78 @@ static void time_text(char *text, size_t size)
     if (!gmtime_r(&now, &utc) || strftime(text, size, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0) text[0] = '\0';
 }
 
+bw_status bw__environment_hosts(bw_host **out, bw_comm *comm, const bw_config *config)
+{
+    bw_status st = BW_OK;
+    struct utsname system;
+    bw_host own = { .threads = config->threads,
+                    .loader_threads = config->data.threads,
+                    .cores = bw__usable_cores() };
+    memset(&system, 0, sizeof system);
+    (void)uname(&system);
+    (void)snprintf(own.name, sizeof own.name, "%.63s", system.nodename);
+    (void)snprintf(own.isa, sizeof own.isa, "%s", bw_compute_isa());
+    bw__cpu_name(own.cpu, sizeof own.cpu);
+    st = BW_ALLOC(out, bw_comm_size(comm));
+    BW_TRY(bw__comm_agree(comm, st));
+    if (bw_comm_size(comm) == 1)
+        **out = own;
+    else
+        BW_TRY(bw__comm_gather(comm, *out, &own, sizeof own));
+out:
+    return st;
+}
+
+static bool same_host(const bw_host *a, const bw_host *b)
+{
+    return strcmp(a->name, b->name) == 0;
+}
+
+/* Whether rank r is the first of its host. */
+static bool is_first(const bw_host *host, int r)
+{
+    for (int i = 0; i < r; i++)
+        if (same_host(&host[i], &host[r])) return false;
+    return true;
+}
+
+static int count_hosts(const bw_host *host, int ranks)
+{
+    int n = 0;
+    for (int r = 0; r < ranks; r++)
+        n += is_first(host, r);
+    return n;
+}
+
+/* An object a host; numbers of threads and cores are those of its first rank. */
+static json_t *hosts_json(const bw_host *host, int ranks)
+{
+    json_t *list = json_array();
+    int failed = !list;
+    for (int r = 0; r < ranks; r++) {
+        if (!is_first(host, r)) continue;
+        json_t *o = json_object(), *members = json_array();
+        for (int i = r; i < ranks; i++)
+            if (same_host(&host[i], &host[r])) failed |= json_array_append_new(members, json_integer(i));
+        failed |= json_object_set_new(o, "host", bw__json_text(host[r].name));
+        failed |= json_object_set_new(o, "cpu", bw__json_text(host[r].cpu));
+        failed |= json_object_set_new(o, "instruction_set", bw__json_text(host[r].isa));
+        failed |= json_object_set_new(o, "ranks", members);
+        failed |= json_object_set_new(o, "usable_cores", json_integer(host[r].cores));
+        failed |= json_object_set_new(o, "threads", json_integer(host[r].threads));
+        failed |= json_object_set_new(o, "loader_threads", json_integer(host[r].loader_threads));
+        failed |= json_array_append_new(list, o);
+    }
+    if (!failed) return list;
+    json_decref(list);
+    return NULL;
+}
+
 bw_status bw__environment_json(char **out, const bw_environment *e)
 {
     char cpu[256], started[64];
     struct utsname system;
+    int ranks = e->grid->data * e->grid->rows;
     memset(&system, 0, sizeof system);
     (void)uname(&system);
     bw__cpu_name(cpu, sizeof cpu);
@@ -48,9 +116,14 @@ bw_status bw__environment_json(char **out, const bw_environment *e)
     failed |= json_object_set_new(o, "instruction_set", bw__json_text(bw_compute_isa()));
     failed |= json_object_set_new(o, "usable_cores", json_integer(bw__usable_cores()));
     failed |= json_object_set_new(o, "machine_cores", json_integer(bw__machine_cores()));
-    failed |= json_object_set_new(o, "threads", json_integer(e->threads));
-    failed |= json_object_set_new(o, "loader_threads", json_integer(e->loader_threads));
+    failed |= json_object_set_new(o, "threads", json_integer(e->host[0].threads));
+    failed |= json_object_set_new(o, "loader_threads", json_integer(e->host[0].loader_threads));
     failed |= json_object_set_new(o, "compiler", bw__json_text(__VERSION__));
+    failed |= json_object_set_new(o, "ranks", json_integer(ranks));
+    failed |= json_object_set_new(o, "parallel_data", json_integer(e->grid->data));
+    failed |= json_object_set_new(o, "parallel_block", json_integer(e->grid->rows));
+    failed |= json_object_set_new(o, "mpi", ranks > 1 ? bw__json_text(bw_comm_library()) : json_null());
+    failed |= json_object_set_new(o, "hosts", hosts_json(e->host, ranks));
     bw_status st = bw__json_pretty(out, failed ? NULL : o);
     json_decref(o);
     return st;
@@ -126,6 +199,21 @@ static void warn_of_threads(const bw_config *config, int usable)
     if (omp && omp[0] && atoi(omp) != config->threads && !bw_config_is_set(config, "threads"))
         bw_log(BW_LOG_WARN, "OMP_NUM_THREADS=%s is not used, %d threads are; the setting is called threads",
                omp, config->threads);
+}
+
+void bw__environment_say_ranks(const bw_grid *grid, const bw_host *host)
+{
+    int ranks = grid->data * grid->rows, hosts = count_hosts(host, ranks);
+    if (ranks == 1) return;
+    bw_log(BW_LOG_INFO, "ranks: %d on %d host%s (%s), every batch dealt to %d, the blocks to %d", ranks,
+           hosts, hosts == 1 ? "" : "s", bw_comm_library(), grid->data, grid->rows);
+    for (int r = 1; r < ranks; r++)
+        if (strcmp(host[r].isa, host[0].isa) != 0) {
+            bw_log(BW_LOG_WARN,
+                   "host %s has %s (%s), host %s %s (%s): ranks wait for the slowest in every step",
+                   host[r].name, host[r].cpu, host[r].isa, host[0].name, host[0].cpu, host[0].isa);
+            return;
+        }
 }
 
 void bw__environment_say(const bw_config *config)

@@ -1,16 +1,21 @@
 /* A whole run with its folder: look, read the inputs, open the folder, go on from the newest checkpoint or
- * begin, train, finish. Whatever fails before the folder is opened leaves nothing behind. */
+ * begin, train, finish. Whatever fails before the folder is opened leaves nothing behind.
+ *
+ * With several ranks rank 0 alone sees the folder and files of weights, writes and judges; the others get the
+ * settings and the state from it. A phase ends with agree(): what went wrong on one rank ends it on all. */
 #include "base/clock.h"
 #include "base/memory.h"
 #include "blockwise/plan.h"
 #include "data/loader.h"
 #include "model/network_internal.h"
+#include "train/accord.h"
 #include "train/checkpoint.h"
 #include "train/environment.h"
 #include "train/labels.h"
 #include "train/metrics.h"
 #include "train/online_score.h"
 #include "train/run_folder.h"
+#include "train/state.h"
 #include "train/trainer_internal.h"
 #include "train/verdict.h"
 #include <inttypes.h>
@@ -22,7 +27,10 @@ typedef struct run {
     const bw_pretrain_options *options;
     bw_config config; /* resolved */
     bw_grid grid;
-    bw_run_folder *folder;
+    bw_comm *comm;         /* borrowed; NULL: alone */
+    bw_run_folder *folder; /* of rank 0 alone, as are metrics, history and warned */
+    bw_host *host;         /* [ranks] */
+    bw_run_state state;    /* of the folder, when the run began */
     bw_dataset *dataset;
     bw_dataset *test; /* for the online probe; NULL without */
     bw_network *network;
@@ -34,7 +42,8 @@ typedef struct run {
     int64_t images, steps_per_epoch;
     int64_t first, total; /* steps done before this process, and of the whole run */
     int64_t saved;        /* step of the newest checkpoint, -1 before any */
-    bw_request asked;     /* while a step was scored */
+    bw_request asked;     /* of this rank, while a step was scored */
+    double rss_mb;        /* the most of any rank, as of the step before */
 } run;
 
 static void release(run *r)
@@ -47,10 +56,63 @@ static void release(run *r)
     bw_dataset_free(r->dataset);
     bw_dataset_free(r->test);
     bw__run_close(r->folder);
+    bw__free(r->host);
     bw__grid_destroy(&r->grid);
 }
 
+/* --- ranks --- */
+
+/* Rank 0, which writes, says and judges. */
+static bool leads(const run *r)
+{
+    return bw_comm_rank(r->comm) == 0;
+}
+
+static bw_status agree(const run *r, bw_status own)
+{
+    return bw__comm_agree(r->comm, own);
+}
+
+/* What rank 0 has found, behind the agreement that it has. */
+static bw_status tell(const run *r, void *bytes, size_t n)
+{
+    return bw_comm_size(r->comm) > 1 ? bw__comm_broadcast(r->comm, bytes, n, 0) : BW_OK;
+}
+
 /* --- before the first step --- */
+
+static bw_status check_options(const run *r)
+{
+    const bw_pretrain_options *o = r->options;
+    if (!o->data || (!o->out && leads(r)))
+        return bw_fail(BW_EINVAL, "a run needs images (data) and a folder (out)");
+    return BW_OK;
+}
+
+/* The settings and the grid, alike on all ranks. */
+static bw_status settle(run *r)
+{
+    bw_status st = BW_OK;
+    BW_TRY(agree(r, check_options(r)));
+    BW_TRY(bw__accord_config(&r->config, r->comm));
+    BW_TRY(agree(r, bw_config_resolve(&r->config)));
+    BW_TRY(bw__accord_type(&r->config, r->comm));
+    BW_TRY(agree(r, bw__grid_create(&r->grid, r->comm, &r->config)));
+out:
+    return st;
+}
+
+static bw_status look(run *r)
+{
+    const bw_pretrain_options *o = r->options;
+    bw_status st = bw__run_look(&r->state, o->out, &r->config, o->resume);
+    if (st != BW_OK) return st;
+    if (r->state == BW_RUN_NEW && !o->init && r->config.train.init_blocks.n > 0)
+        return bw_fail(BW_EINVAL,
+                       "train.init_blocks: there are no weights to take; give them with --init, or "
+                       "leave the list out");
+    return BW_OK;
+}
 
 static bw_status open_data(run *r)
 {
@@ -68,11 +130,54 @@ static bw_status open_data(run *r)
     return BW_OK;
 }
 
+/* Scores need test images on every rank, or there are none. */
+static bw_status open_test(run *r)
+{
+    const bw_pretrain_options *o = r->options;
+    bw_status st = BW_OK;
+    if (r->config.probe.every == 0) return BW_OK;
+    st = bw__online_test_open(&r->test, r->dataset, o->data, o->format);
+    int64_t missing = r->test == NULL;
+    BW_TRY(bw__comm_agree_on(r->comm, st, &missing, 1));
+    if (!missing) return bw__accord_data(r->test, o->data, r->comm);
+    if (r->test)
+        bw_log(BW_LOG_WARN, "online probe: there will be no probe_top1: another rank has no test images");
+    bw_dataset_free(r->test);
+    r->test = NULL;
+out:
+    return st;
+}
+
+static bw_status open_inputs(run *r)
+{
+    bw_status st = BW_OK;
+    BW_TRY(agree(r, open_data(r)));
+    BW_TRY(bw__accord_data(r->dataset, r->options->data, r->comm));
+    BW_TRY(agree(r, bw__labels_settle(&r->config, r->dataset, r->options->data)));
+    BW_TRY(open_test(r));
+out:
+    return st;
+}
+
+/* For this rank's part of a batch. */
+static bw_status check_memory(const run *r)
+{
+    bw_config config = r->config;
+    if (config.train.steps == 0) return BW_OK;
+    config.parallel.data = r->grid.data;
+    return bw_plan_check(&config);
+}
+
 static bw_status build(run *r)
 {
-    bw_status st = bw_network_create(&r->network, &r->config);
-    if (st == BW_OK) st = bw__trainer_create_on(&r->trainer, r->network, r->steps_per_epoch, &r->grid);
-    if (st == BW_OK) r->total = bw_trainer_steps_total(r->trainer);
+    bw_status st = BW_OK;
+    const bw_pretrain_options *o = r->options;
+    BW_TRY(check_memory(r));
+    BW_TRY(bw_network_create(&r->network, &r->config));
+    BW_TRY(bw__trainer_create_on(&r->trainer, r->network, r->steps_per_epoch, &r->grid));
+    r->total = bw_trainer_steps_total(r->trainer);
+    if (leads(r) && o->init && r->state == BW_RUN_NEW) BW_TRY(bw_network_init_from(r->network, o->init));
+out:
     return st;
 }
 
@@ -84,8 +189,8 @@ static bw_status write_environment(run *r)
                                .data_format = bw_dataset_format(r->dataset),
                                .images = r->images,
                                .first_step = r->first,
-                               .threads = r->config.threads,
-                               .loader_threads = r->config.data.threads };
+                               .grid = &r->grid,
+                               .host = r->host };
     /* Each resume leaves its own: a run may move between machines. */
     if (r->first > 0) (void)snprintf(name, sizeof name, "environment-%08" PRId64 ".json", r->first);
     bw_status st = bw__environment_json(&json, &e);
@@ -109,10 +214,9 @@ static bw_status check_weights(const bw_network *network, int64_t step)
     return BW_OK;
 }
 
-static bw_status save(run *r, int64_t step)
+static bw_status write_checkpoint(run *r, int64_t step)
 {
     const char *path;
-    if (step == r->saved) return BW_OK;
     bw_status st = check_weights(r->network, step);
     /* A checkpoint promises all metrics up to its step. */
     if (st == BW_OK && r->metrics) st = bw__metrics_sync(r->metrics);
@@ -120,7 +224,18 @@ static bw_status save(run *r, int64_t step)
     if (st == BW_OK)
         st = bw__checkpoint_write(path, r->network, r->trainer->probe, step, r->images,
                                   r->config.checkpoint.keep);
-    if (st == BW_OK) r->saved = step;
+    return st;
+}
+
+/* Of rank 0, once all ranks are known to have the same. */
+static bw_status save(run *r, int64_t step)
+{
+    bw_status st = BW_OK;
+    if (step == r->saved) return BW_OK;
+    BW_TRY(bw__state_compare(r->network, r->trainer->probe, r->comm));
+    BW_TRY(agree(r, leads(r) ? write_checkpoint(r, step) : BW_OK));
+    r->saved = step;
+out:
     return st;
 }
 
@@ -130,7 +245,10 @@ static bw_status save(run *r, int64_t step)
 static bw_status begin(run *r)
 {
     bw_status st = BW_OK;
-    if (r->options->init) BW_TRY(save(r, 0));
+    if (r->options->init) {
+        BW_TRY(write_checkpoint(r, 0));
+        r->saved = 0;
+    }
     BW_TRY(write_environment(r));
     BW_TRY(bw__run_write_config(r->folder, &r->config));
 out:
@@ -178,13 +296,14 @@ static void note_step(void *user, const bw_step *step)
     if (step->has_health) warn_of_health(r, false);
 }
 
-static bw_status begin_or_go_on(run *r, bw_run_state state)
+/* On rank 0. */
+static bw_status begin_or_go_on(run *r)
 {
     bw_status st = BW_OK;
     bw_checkpoint *checkpoint = NULL;
     const char *path;
 
-    if (state == BW_RUN_STARTED) {
+    if (r->state == BW_RUN_STARTED) {
         BW_TRY(bw__run_path(&path, r->folder, BW_RUN_CHECKPOINTS));
         BW_TRY(bw__checkpoint_open_newest(&checkpoint, path));
     }
@@ -192,7 +311,7 @@ static bw_status begin_or_go_on(run *r, bw_run_state state)
         BW_TRY(go_on(r, checkpoint));
     } else {
         /* A new run has read them already, before there was a folder. */
-        if (r->options->init && state != BW_RUN_NEW)
+        if (r->options->init && r->state != BW_RUN_NEW)
             BW_TRY(bw_network_init_from(r->network, r->options->init));
         BW_TRY(begin(r));
     }
@@ -202,6 +321,29 @@ static bw_status begin_or_go_on(run *r, bw_run_state state)
     BW_TRY(bw__metrics_read(path, note_step, r));
 out:
     bw__checkpoint_close(checkpoint);
+    return st;
+}
+
+/* Opens the folder and brings the network to where the run stands. */
+static bw_status open_run(run *r)
+{
+    const bw_pretrain_options *o = r->options;
+    bw_status st = bw__run_open(&r->folder, &r->state, o->out, &r->config, o->resume);
+    if (st != BW_OK || r->state == BW_RUN_COMPLETE) return st; /* another process ended it meanwhile */
+    return begin_or_go_on(r);
+}
+
+/* What open_run() has found, on all ranks. */
+static bw_status distribute(run *r)
+{
+    bw_status st = BW_OK;
+    int64_t where[] = { r->first, r->saved };
+    BW_TRY(tell(r, where, sizeof where));
+    r->first = where[0];
+    r->saved = where[1];
+    BW_TRY(bw__state_share(r->network, r->trainer->probe, r->comm));
+    bw__trainer_set_steps_done(r->trainer, r->first);
+out:
     return st;
 }
 
@@ -221,7 +363,8 @@ static bw_status start_loader(run *r)
                                       .threads = c->data.threads,
                                       .max_bad = c->data.max_bad,
                                       .start_step = r->first,
-                                      .end_step = r->total };
+                                      .end_step = r->total,
+                                      .comm = r->grid.batch };
     return bw__loader_create(&r->loader, r->dataset, &config);
 }
 
@@ -265,7 +408,7 @@ static bool is_scored(const run *r, int64_t step)
 static bw_status score_probe(run *r, bw_step *step)
 {
     bw_status st =
-        bw__online_score(step->probe_top1, r->trainer->probe, r->network, r->test, told_to_stop, r);
+        bw__online_score(step->probe_top1, r->trainer->probe, r->network, r->test, r->comm, told_to_stop, r);
     step->has_probe_test = st == BW_OK;
     if (st == BW_EINTERRUPTED) return BW_OK; /* the request is in r->asked */
     if (st != BW_EDATA) return st;
@@ -275,7 +418,30 @@ static bw_status score_probe(run *r, bw_step *step)
     return BW_OK;
 }
 
-static bw_status one_step(run *r, double *last_s)
+static bw_status record(run *r, const bw_step *step)
+{
+    bw_status st = bw__metrics_write(r->metrics, step);
+    bw__history_add(r->history, step);
+    if (step->has_health) warn_of_health(r, true);
+    if (st == BW_OK && r->options->on_step) r->options->on_step(r->options->user, step);
+    return st;
+}
+
+/* What any rank was asked to do, the most of it, and how its step went. */
+static bw_status agree_on_step(run *r, bw_request *request, bw_status own)
+{
+    enum { REQUEST, RSS, N };
+    int64_t most[N] = { [REQUEST] = r->asked != BW_GO_ON ? r->asked : ask(r), [RSS] = bw__peak_rss_bytes() };
+    r->asked = BW_GO_ON;
+    bw_status st = bw__comm_agree_on(r->comm, own, most, N);
+    *request = (bw_request)most[REQUEST];
+    r->rss_mb = (double)most[RSS] / 1e6;
+    return st;
+}
+
+/* A failure in the middle of a step, where ranks wait for each other, is of one rank alone and not agreed on:
+ * whoever started the ranks ends them all. That the training diverged all of them find at the same place. */
+static bw_status one_step(run *r, bw_request *request, double *last_s)
 {
     const bw_batch *batch = NULL;
     bw_step step;
@@ -284,6 +450,7 @@ static bw_status one_step(run *r, double *last_s)
     if (st != BW_OK) return st;
     BW_ASSERT(batch && batch->step == bw_trainer_steps_done(r->trainer));
     st = bw_trainer_step(r->trainer, &step, batch->images, batch->labels);
+    if (st == BW_ENONFINITE) return agree(r, not_finite(r));
     if (st != BW_OK) return st;
     r->network->steps = step.step;
     if (is_scored(r, step.step)) st = score_probe(r, &step);
@@ -293,11 +460,8 @@ static bw_status one_step(run *r, double *last_s)
     double now = bw__now_s();
     step.samples_per_s = (double)r->config.train.batch / (now - *last_s);
     *last_s = now;
-    st = bw__metrics_write(r->metrics, &step);
-    bw__history_add(r->history, &step);
-    if (step.has_health) warn_of_health(r, true);
-    if (st == BW_OK && r->options->on_step) r->options->on_step(r->options->user, &step);
-    return st;
+    if (step.peak_rss_mb < r->rss_mb) step.peak_rss_mb = r->rss_mb;
+    return agree_on_step(r, request, leads(r) ? record(r, &step) : BW_OK);
 }
 
 static bw_status train(run *r)
@@ -307,19 +471,17 @@ static bw_status train(run *r)
     double last_s = bw__now_s();
 
     for (int64_t done = r->first + 1; done <= r->total; done++) {
-        bw_status st = one_step(r, &last_s);
-        if (st == BW_ENONFINITE) return not_finite(r);
+        bw_request request = BW_GO_ON;
+        bw_status st = one_step(r, &request, &last_s);
         if (st != BW_OK) return st;
-        bw_request request = r->asked != BW_GO_ON ? r->asked : ask(r);
-        r->asked = BW_GO_ON;
         if (request != BW_GO_ON || done % every == 0 || done == r->total) st = save(r, done);
         if (st == BW_ENONFINITE) return not_finite(r);
         if (st != BW_OK) return st;
         if (request == BW_SAVE_AND_STOP && done < r->total)
-            return bw_fail(BW_EINTERRUPTED,
-                           "stopped after step %" PRId64 " of %" PRId64 "; the checkpoint is in %s, --resume "
-                           "goes on from it",
-                           done, r->total, o->out);
+            return agree(r, bw_fail(BW_EINTERRUPTED,
+                                    "stopped after step %" PRId64 " of %" PRId64 "; the checkpoint is in %s, "
+                                    "--resume goes on from it",
+                                    done, r->total, o->out ? o->out : "the run's folder"));
     }
     return BW_OK;
 }
@@ -357,37 +519,33 @@ out:
 bw_status bw_pretrain(const bw_pretrain_options *options)
 {
     bw_status st = BW_OK;
-    bw_run_state state = BW_RUN_NEW;
-    run r = { .options = options, .config = *options->config, .grid = bw__grid_alone(), .saved = -1 };
+    run r = { .options = options,
+              .config = *options->config,
+              .grid = bw__grid_alone(),
+              .comm = options->comm,
+              .saved = -1 };
 
-    if (!options->data || !options->out)
-        return bw_fail(BW_EINVAL, "a run needs images (data) and a folder (out)");
-    BW_TRY(bw_config_resolve(&r.config));
-    BW_TRY(bw_compute_settle(&r.config));
-    BW_TRY(bw__grid_create(&r.grid, options->comm, &r.config));
-    BW_TRY(bw__run_look(&state, options->out, &r.config, options->resume));
-    if (state == BW_RUN_COMPLETE) goto out;
-    if (state == BW_RUN_NEW && !options->init && r.config.train.init_blocks.n > 0)
-        BW_TRY(bw_fail(BW_EINVAL,
-                       "train.init_blocks: there are no weights to take; give them with --init, or "
-                       "leave the list out"));
-    BW_TRY(open_data(&r));
-    BW_TRY(bw__labels_settle(&r.config, r.dataset, options->data));
-    if (r.config.probe.every > 0)
-        BW_TRY(bw__online_test_open(&r.test, r.dataset, options->data, options->format));
-    bw__environment_say(&r.config);
-    if (r.config.train.steps != 0) BW_TRY(bw_plan_check(&r.config));
-    BW_TRY(build(&r));
-    if (options->init && state == BW_RUN_NEW) BW_TRY(bw_network_init_from(r.network, options->init));
-    BW_TRY(bw__run_open(&r.folder, &state, options->out, &r.config, options->resume));
-    if (state == BW_RUN_COMPLETE) goto out; /* another process ended it meanwhile */
-    BW_TRY(begin_or_go_on(&r, state));
-    if (options->on_start) options->on_start(options->user, r.total, r.first, r.images);
+    BW_TRY(settle(&r));
+    BW_TRY(agree(&r, leads(&r) ? look(&r) : BW_OK));
+    BW_TRY(tell(&r, &r.state, sizeof r.state));
+    if (r.state == BW_RUN_COMPLETE) goto out;
+    BW_TRY(open_inputs(&r));
+    BW_TRY(bw__environment_hosts(&r.host, r.comm, &r.config));
+    if (leads(&r)) {
+        bw__environment_say(&r.config);
+        bw__environment_say_ranks(&r.grid, r.host);
+    }
+    BW_TRY(agree(&r, build(&r)));
+    BW_TRY(agree(&r, leads(&r) ? open_run(&r) : BW_OK));
+    BW_TRY(tell(&r, &r.state, sizeof r.state));
+    if (r.state == BW_RUN_COMPLETE) goto out;
+    BW_TRY(distribute(&r));
+    if (leads(&r) && options->on_start) options->on_start(options->user, r.total, r.first, r.images);
     if (r.first < r.total) {
-        BW_TRY(start_loader(&r));
+        BW_TRY(agree(&r, start_loader(&r)));
         BW_TRY(train(&r));
     }
-    BW_TRY(finish(&r));
+    BW_TRY(agree(&r, leads(&r) ? finish(&r) : BW_OK));
 out:
     release(&r);
     return st;
