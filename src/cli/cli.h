@@ -46,6 +46,7 @@ typedef enum cli_key {
     CLI_STEPS,
     CLI_WARMUP,
     CLI_PROFILE,
+    CLI_COUNT_STEP,
     CLI_STEP_DATA,
     CLI_PLAN_DATA,
     CLI_PLAN_IMAGES,
@@ -99,7 +100,7 @@ typedef struct cli_options {
     const char **set; /* [n_set] assignments "key=value", in their order */
     int block;        /* from 0; -1: all, or the verb's default */
     bool all_blocks;  /* --block all was said */
-    bool concat, raw, resume, profile, json, quiet, verbose;
+    bool concat, raw, resume, profile, step, json, quiet, verbose;
     cli_feature feature;
     bw_protocol protocol;
     int epochs, threads, steps, warmup; /* 0 (threads, epochs) or -1: not given */

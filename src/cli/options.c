@@ -86,6 +86,7 @@ static const option_text TABLE[] = {
     { CLI_STEPS, "steps", "N", "Repetitions to measure (default: 10)" },
     { CLI_WARMUP, "warmup", "N", "Repetitions before measuring (default: 2)" },
     { CLI_PROFILE, "profile", NULL, "Also where the time goes, by kind of operation (default: no)" },
+    { CLI_COUNT_STEP, "step", NULL, "Count what ranks send in a step of training (default: no)" },
     { CLI_PLAN_DATA, "data", "PATH", "Images to count (default: not read)" },
     { CLI_PLAN_IMAGES, "images", "N",
       "Number of training images (default: those of --data, or data.images, or ImageNet's 1281167)" },
@@ -326,6 +327,8 @@ static bool *flag_field(cli_options *o, cli_key key)
         return &o->raw;
     case CLI_PROFILE:
         return &o->profile;
+    case CLI_COUNT_STEP:
+        return &o->step;
     case CLI_JSON:
         return &o->json;
     case CLI_QUIET:

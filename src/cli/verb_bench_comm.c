@@ -1,5 +1,6 @@
 /* `blockwise bench comm`: latency and bandwidth between the ranks, of what training asks of them. */
 #include "cli/bench.h"
+#include "cli/bench_traffic.h"
 #include "cli/progress.h"
 #include "cli/ranks.h"
 #include "cli/results.h"
@@ -79,6 +80,10 @@ static int run_bench_comm(const cli_options *o)
 
     if (bw_comm_size(cli_comm()) == 1)
         cli_usage_error("there is one rank, and nobody to talk to; start it with mpirun -np 2 or more");
+    if (o->step) {
+        BW_TRY(cli_bench_traffic(o));
+        goto out;
+    }
     BW_TRY(count_machines(&machines));
     for (int i = 0; i < N_CASES; i++) {
         bool slow = i > 0 && timing[i - 1].operation == CASES[i].operation &&
@@ -102,8 +107,11 @@ const cli_verb cli_bench_comm = {
     .summary = "Latency and bandwidth between ranks",
     .notes = "Started with mpirun or srun on two ranks or more. Measures what training asks of them: sums of "
              "statistics, which a step waits for; sums of gradients; embeddings gathered; messages from the "
-             "first rank to the last.",
-    .options = { CLI_STEPS, CLI_JSON, CLI_QUIET, CLI_END },
+             "first rank to the last. With --step it runs two steps of training on synthetic images instead, "
+             "and counts what ranks send in the second, beside what the formula says; it takes every setting "
+             "of 'pretrain' then.",
+    .options = { CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_COUNT_STEP, CLI_STEPS, CLI_WARMUP, CLI_JSON, CLI_QUIET,
+                 CLI_END },
     .on_ranks = true,
     .run = run_bench_comm
 };

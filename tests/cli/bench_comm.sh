@@ -18,4 +18,25 @@ stdout=$(timeout 100 $BW_MPIRUN 2 "$BLOCKWISE" bench comm --steps 1 --quiet --js
 for key in ranks machines mpi operations operation bytes repeats seconds bytes_sent mbit_per_s; do
   says "\"$key\": "
 done
+
+# What ranks send in a step: counted as the formula has it, for every loss and way to share.
+counted() {
+  stdout=$(timeout 100 $BW_MPIRUN "$1" "$BLOCKWISE" bench comm --step --quiet "${tiny[@]}" "${@:2}") || fail "$*: exit status $?"
+  checks=$((checks + 1))
+  printf '%s\n' "$stdout" | awk '/^[0-9]+-[0-9]+ / { n++; if ($(NF - 1) != $(NF - 2) || $NF <= 0) exit 1 } END { exit !n }' ||
+    fail "$*: counter and formula differ: $stdout"
+}
+for loss in $("$BLOCKWISE" list losses); do
+  counted 2 --set "loss.name=$loss"
+done
+says '^simultaneous resnet18, 16 px, batch 16, f32, 2 x 1 ranks'
+says '^1-4 +sums of gradients +4 '
+says '^all ranks send [0-9]+ bytes a step, [0-9]+ a sample$'
+counted 4 --set train.order=end-to-end --set train.split=2
+says '^1-1 +sums of gradients +1 '
+stdout=$(timeout 100 $BW_MPIRUN 2 "$BLOCKWISE" bench comm --step --quiet "${tiny[@]}" --json) || fail "exit status $?"
+for key in order arch image_size batch data block rows first_block last_block sent what calls bytes formula_calls \
+  formula_bytes wire_bytes wire_bytes_per_step wire_bytes_per_sample; do
+  says "\"$key\": "
+done
 finish
