@@ -41,7 +41,8 @@ void cli_usage_error(const char *fmt, ...)
     cli_ranks_exit(CLI_EXIT_USAGE);
 }
 
-static int exit_code(bw_status status)
+/* `agreed`: all ranks end with it. */
+static int exit_code(bw_status status, bool agreed)
 {
     switch (status) {
     case BW_EINVAL:
@@ -53,7 +54,7 @@ static int exit_code(bw_status status)
     case BW_ENONFINITE:
         return CLI_EXIT_DIVERGED;
     case BW_EINTERRUPTED:
-        return 128 + cli_interrupt_signal();
+        return 128 + (agreed ? cli_ranks_stop_signal() : cli_interrupt_signal());
     default:
         return CLI_EXIT_FAILURE;
     }
@@ -63,10 +64,11 @@ int cli_finish(bw_status status)
 {
     cli_progress_end();
     if (status == BW_OK) return 0;
-    int code = exit_code(status == BW_EREMOTE ? bw_comm_remote_status(cli_comm()) : status);
+    bool agreed = bw_comm_all_failed(cli_comm());
+    int code = exit_code(status == BW_EREMOTE ? bw_comm_remote_status(cli_comm()) : status, agreed);
     const char *line = bw_last_error();
     cli_ranks_say(status, line[0] ? line : bw_status_text(status));
-    if (!bw_comm_all_failed(cli_comm())) bw_comm_abort(cli_comm(), code);
+    if (!agreed) bw_comm_abort(cli_comm(), code);
     return code;
 }
 

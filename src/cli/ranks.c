@@ -1,9 +1,12 @@
+#define _DEFAULT_SOURCE /* gethostname */
 #include "cli/ranks.h"
+#include "cli/interrupt.h"
 #include "dist/collective.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static bw_comm *ranks;
 
@@ -57,13 +60,25 @@ bw_status cli_ranks_agree(bw_status own)
     return bw__comm_agree(ranks, own);
 }
 
+int cli_ranks_stop_signal(void)
+{
+    int64_t number = cli_interrupt_signal();
+    if (bw_comm_size(ranks) > 1 && bw__comm_max_i64(ranks, &number, 1) != BW_OK) number = 0;
+    return (int)number;
+}
+
 void cli_ranks_say(bw_status status, const char *message)
 {
+    const struct timespec patience = { .tv_sec = 3 };
     int size = bw_comm_size(ranks), rank = bw_comm_rank(ranks);
     bool all = size > 1 && bw_comm_all_failed(ranks);
+    char host[64] = "";
     if (all && (status == BW_EREMOTE || rank != bw_comm_failed_rank(ranks))) return;
-    if (size == 1 || (all && rank == 0 && status == BW_EINVAL)) /* as one process would say it */
+    /* A rank that only found another one gone leaves the first word to whoever knows why. */
+    if (status == BW_EREMOTE && size > 1) (void)nanosleep(&patience, NULL);
+    (void)gethostname(host, sizeof host - 1);
+    if (size == 1 || (all && rank == 0)) /* as one process would say it */
         cli_error("%s", message);
     else
-        cli_error("rank %d of %d: %s", rank, size, message);
+        cli_error("rank %d of %d on %s: %s", rank, size, host, message);
 }

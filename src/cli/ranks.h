@@ -15,8 +15,11 @@ void cli_ranks_leave(void);
 BW_MUST_CHECK
 bw_status cli_ranks_agree(bw_status own);
 
+/* The signal that asked any rank to stop, or 0: collective, once all know that there was one. */
+int cli_ranks_stop_signal(void);
+
 /* Says why the program ends: of a failure that all ranks know of the lowest one that met it says so, of any
- * other the rank that met it. */
+ * other the rank that met it. Other ranks than the first name themselves and their host. */
 void cli_ranks_say(bw_status status, const char *message);
 /* Ends this process, after a failure that every rank meets by itself. */
 _Noreturn void cli_ranks_exit(int code);

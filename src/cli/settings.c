@@ -6,6 +6,29 @@
 
 static const int64_t ASSUMED_CLASSES = 1000; /* ImageNet's */
 
+/* How many ranks and threads a run had is no part of it. Those of its own file hold where they can: a run
+ * that goes on with another number of ranks has other shares, and each rank its own part of a machine. */
+static bw_status drop_unfit_shares(bw_config *config)
+{
+    static const char *const SHARES[] = { "parallel.data=auto", "parallel.block=1" }, *const THREADS[] = {
+        "threads=auto", "data.threads=auto"
+    };
+    bw_status st = BW_OK;
+    int ranks = bw_comm_size(cli_comm()), data = config->parallel.data, rows = config->parallel.block;
+    bool fit = data > 0 ? (int64_t)data * rows == ranks : ranks % rows == 0;
+    if (!fit)
+        bw_log(BW_LOG_INFO,
+               "parallel.*: what the run was started with does not fit %d rank%s; all of "
+               "them share every batch",
+               ranks, ranks == 1 ? "" : "s");
+    for (int i = 0; i < 2 && !fit; i++)
+        BW_TRY(bw_config_set(config, SHARES[i]));
+    for (int i = 0; i < 2 && ranks > 1; i++)
+        BW_TRY(bw_config_set(config, THREADS[i]));
+out:
+    return st;
+}
+
 bw_status cli_settings_load(bw_config *config, const cli_options *o, const char *base)
 {
     bw_status st = BW_OK;
@@ -14,6 +37,7 @@ bw_status cli_settings_load(bw_config *config, const cli_options *o, const char 
         st = bw_config_load_file(config, base);
         if (st == BW_EINVAL) st = BW_EDATA; /* the run's own file is damaged: not the user's words */
         if (st != BW_OK) goto out;
+        BW_TRY(drop_unfit_shares(config));
     }
     if (o->recipe) BW_TRY(bw_config_load_recipe(config, o->recipe));
     if (o->config) st = bw_config_load_file(config, o->config);

@@ -4,7 +4,8 @@
 #include "cli/cli.h"
 
 /* Default < recipe < file < assignments, not resolved. A `base` file, where given, stands before the
- * recipe. `config` is left unspecified after a failure. */
+ * recipe; its parallel.* hold where they fit the ranks there are, and its threads with one rank. `config` is
+ * left unspecified after a failure. */
 BW_MUST_CHECK
 bw_status cli_settings_load(bw_config *config, const cli_options *options, const char *base);
 

@@ -134,8 +134,11 @@ static void check_pretrain(const cli_options *o)
     if (!o->out) cli_usage_error("needs --out RUN, the folder to create");
 }
 
+/* Of rank 0, whose settings are the run's: other hosts need not have the files. */
 static bw_status load_config(bw_config *config, const cli_options *o, const char *base)
 {
+    *config = bw_config_default();
+    if (bw_comm_rank(cli_comm()) > 0) return BW_OK;
     bw_status st = cli_settings_load(config, o, base);
     return st == BW_OK ? bw_config_resolve(config) : st;
 }

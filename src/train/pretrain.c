@@ -239,6 +239,16 @@ out:
     return st;
 }
 
+/* Without the first rank's share of its machine where the others have theirs. */
+static bw_status write_config(run *r)
+{
+    bw_config config = r->config;
+    bool several = bw_comm_size(r->comm) > 1;
+    if (several && !bw_config_is_set(&config, "threads")) config.threads = 0;
+    if (several && !bw_config_is_set(&config, "data.threads")) config.data.threads = 0;
+    return bw__run_write_config(r->folder, &config);
+}
+
 /* A run that starts from given weights saves them first: should it be killed before its first checkpoint, it
  * still goes on from them, whether or not they are named again. config.yaml comes last, because with it the
  * folder is a run that can be resumed. */
@@ -250,7 +260,7 @@ static bw_status begin(run *r)
         r->saved = 0;
     }
     BW_TRY(write_environment(r));
-    BW_TRY(bw__run_write_config(r->folder, &r->config));
+    BW_TRY(write_config(r));
 out:
     return st;
 }

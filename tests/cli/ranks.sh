@@ -50,10 +50,16 @@ once 2 0 "needs --out RUN" "${run[@]}" pretrain --data x
 once 2 0 "runs in one process, but 3 were started" "${run[@]}" probe "$work"
 once 2 0 "unknown key 'modle.arch'; did you mean" "${run[@]}" "${pretrain[@]}" --set modle.arch=x
 once 2 0 "pretrain: --config: $work/none.yaml: " "${run[@]}" "${pretrain[@]}" --config "$work/none.yaml"
-# A setting that only one rank has wrong comes from that one.
-once 2 0 "rank 2 of 3: .*optimizer.lr" "${mpirun[@]}" 3 bash -c '
-  lr=0.1; [ "${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-}}" = 2 ] && lr=-1
-  exec "$@" --set optimizer.lr=$lr' bash "$BLOCKWISE" "${pretrain[@]}"
+# What one rank alone meets comes from that one, with its host. Settings are those of rank 0.
+make_data "$work/data" 4
+once 3 0 "rank 2 of 3 on $(uname -n): $work/none: " "${mpirun[@]}" 3 bash -c '
+  data=$1 rank=${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-}}
+  [ "$rank" = 2 ] && data=$2
+  lr=-1; [ "$rank" = 0 ] && lr=0.1
+  shift 2
+  exec "$@" --data "$data" --set optimizer.lr=$lr' \
+  bash "$work/data" "$work/none" "$BLOCKWISE" pretrain --out "$work/run" "${tiny[@]}" --set train.batch=24
+[ ! -e "$work/run" ] || fail "a run that could not begin has left a folder"
 # The launcher of another library: every rank would be alone.
 other=(PMI_SIZE=3 PMI_RANK=0)
 [ "${library#Open MPI}" != "$library" ] || other=(OMPI_COMM_WORLD_SIZE=3 OMPI_COMM_WORLD_RANK=0)
