@@ -100,13 +100,26 @@ bw_status bw__network_outline(bw_network **out, const bw_config *config)
     return BW_OK;
 }
 
+bw_status bw__network_create_share(bw_network **out, const bw_config *config, int first, int end)
+{
+    bw_status st = BW_OK;
+    bw_network *net = NULL;
+    *out = NULL;
+    BW_TRY(list_for_training(&net, config, true));
+    for (int k = first; k < end && k < net->blocks; k++) {
+        BW_TRY(BW_ALLOC(&net->params[k].values, net->params[k].total));
+        bw__init_params(&net->params[k], config->seed);
+    }
+    *out = net;
+    net = NULL;
+out:
+    bw_network_free(net);
+    return st;
+}
+
 bw_status bw_network_create(bw_network **out, const bw_config *config)
 {
-    bw_status st = bw__network_build(out, config, true);
-    if (st != BW_OK) return st;
-    for (int k = 0; k < (*out)->blocks; k++)
-        bw__init_params(&(*out)->params[k], config->seed);
-    return BW_OK;
+    return bw__network_create_share(out, config, 0, BW_MAX_BLOCKS);
 }
 
 void bw_network_free(bw_network *net)

@@ -20,7 +20,10 @@ struct bw_network {
  * not allocated. */
 BW_MUST_CHECK
 bw_status bw__network_build(bw_network **out, const bw_config *config, bool with_heads);
-/* The same as evaluation has it: end to end, too, it has the blocks of model.cuts. */
+/* bw_network_create() with blocks first .. end - 1 alone: others have names and shapes, and no values. */
+BW_MUST_CHECK
+bw_status bw__network_create_share(bw_network **out, const bw_config *config, int first, int end);
+/* As bw__network_build(), as evaluation has it: end to end, too, it has the blocks of model.cuts. */
 BW_MUST_CHECK
 bw_status bw__network_build_for_evaluation(bw_network **out, const bw_config *config, bool with_heads);
 /* A network that is being trained, with the blocks of model.cuts. Its values are those of `trained`, which is

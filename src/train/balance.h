@@ -13,18 +13,18 @@ double bw__balance(int *begin, const double *cost, int n, int rows);
 /* Time of blocks on this machine: seconds of a step are constant_s + images * image_s, with the images of
  * one view of the batch (both views are counted in the time). */
 typedef struct bw_block_costs {
-    int blocks;        /* that are run: those behind the last one that learns cost nothing */
-    int threads;       /* with which it was measured */
-    int64_t images[2]; /* of the two batches that were timed */
+    int blocks;                       /* that are run: those behind the last one that learns cost nothing */
+    int threads;                      /* with which it was measured */
+    int64_t images[BW_MAX_BLOCKS][2]; /* of the two batches with which it was timed */
     double constant_s[BW_MAX_BLOCKS], image_s[BW_MAX_BLOCKS];
     double seconds; /* that measuring took */
 } bw_block_costs;
 
-/* Measures them with a few steps at two small batches on noise, by the trainer's own step: forward, loss,
- * backward and update of blocks that learn (train.order sequential: as if all did at once), the forward pass
- * of others, without train.split. Takes some seconds, the more the larger one step of two images is.
- * config: resolved, with loss.classes where a loss or the online probe needs them. Not collective.
- * As bw_trainer_create(). */
+/* Measures them with a few steps of each block at two small batches of noise, by the trainer's own step:
+ * forward, loss, backward and update of blocks that learn (train.order sequential: as if all did at once),
+ * the forward pass of others, without train.split. Takes some seconds, the more the larger one step of two
+ * images is; and the memory of one block. config: resolved, with loss.classes where a loss or the online
+ * probe needs them. Not collective. As bw_trainer_create(). */
 BW_MUST_CHECK
 bw_status bw__block_costs(bw_block_costs *out, const bw_config *config);
 

@@ -7,10 +7,12 @@
 #include "dist/collective.h"
 
 typedef struct bw_grid {
-    bw_comm *world; /* borrowed; NULL: one rank */
-    int data, rows; /* ranks that share a batch; shares of the blocks */
-    int place, row; /* of this rank */
-    bw_comm *batch; /* the ranks of this row; NULL with one */
+    bw_comm *world;               /* borrowed; NULL: one rank */
+    int data, rows;               /* ranks that share a batch; shares of the blocks */
+    int place, row;               /* of this rank */
+    bw_comm *batch;               /* the ranks of this row; NULL with one */
+    int begin[BW_MAX_BLOCKS + 1]; /* [rows + 1], with several rows: row r has blocks begin[r] .. begin[r + 1]
+                                     - 1 of those that are run */
 } bw_grid;
 
 /* The grid of one rank. */
@@ -22,10 +24,26 @@ bw_status bw__grid_outline(bw_grid *out, const bw_config *config);
 
 /* config: resolved, and the same on every rank. Collective over `world`, borrowed; NULL: one rank.
  * BW_EINVAL: the ranks do not fill the grid, the batch cannot be dealt to them evenly, more shares than
- * blocks, or an order of training that has no shares to train at once; BW_EREMOTE. */
+ * blocks that are run, or an order of training that has no shares to train at once; BW_EREMOTE. */
 BW_MUST_CHECK
 bw_status bw__grid_create(bw_grid *out, bw_comm *world, const bw_config *config);
 void bw__grid_destroy(bw_grid *grid);
+
+/* Shares the blocks so that no other shares have a smaller largest row, by what they cost on the machine of
+ * rank 0, which takes some seconds there (train/balance.h). Until then every row has the same number of them,
+ * give or take one. Collective over `world`; nothing with one row. As bw__block_costs(); BW_EREMOTE. */
+BW_MUST_CHECK
+bw_status bw__grid_balance(bw_grid *grid, const bw_config *config);
+
+/* This rank's blocks: from the first to before the end; with one row all. */
+static inline int bw__grid_first(const bw_grid *grid)
+{
+    return grid->rows > 1 ? grid->begin[grid->row] : 0;
+}
+static inline int bw__grid_end(const bw_grid *grid)
+{
+    return grid->rows > 1 ? grid->begin[grid->row + 1] : BW_MAX_BLOCKS;
+}
 
 /* Images of every batch on this rank. */
 static inline int64_t bw__grid_images(const bw_grid *grid, const bw_config *config)

@@ -250,7 +250,7 @@ void bw__learn_prepare(bw_trainer *t)
 {
     float *sum = t->sums;
     t->exec.side = BW_LOW;
-    for (int k = 0; k <= t->phase->last; k++) {
+    for (int k = t->first; k <= t->phase->last && k < t->created; k++) {
         bw_trained_block *b = &t->blocks[k];
         if (!t->phase->learns[k]) continue;
         b->batch_z = bw__exec_take_f32(&t->exec, BW_VIEWS * t->batch * width(b));

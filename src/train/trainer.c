@@ -3,6 +3,7 @@
 #include "model/network_internal.h"
 #include "nn/elementwise.h"
 #include "train/learn.h"
+#include "train/relay.h"
 #include <math.h>
 #include <string.h>
 
@@ -12,49 +13,63 @@ static void release_side(bw_trainer *t, bw_side side)
     bw__arena_release(&t->exec.arena, side, side == BW_LOW ? t->floor : 0);
 }
 
-/* The views of the running part in the type of activations: themselves, or a copy on the first block's side.
- */
-static const void *input_of_part(bw_trainer *t, const float *views)
+/* The input of the first own block in the running part, in the type of activations: from the row before, or
+ * the views: themselves, or a copy on that block's side. */
+static bw_status input_of_part(bw_trainer *t, const void **in, const float *views)
 {
     const bw_config *c = &t->network->config;
-    if (t->exec.type == BW_F32 && c->train.split == 1) return views;
-    int64_t pixels = c->data.image_size * c->data.image_size * 3;
-    int64_t count = t->batch / c->train.split * pixels;
+    const int64_t count = bw__trainer_input_count(t) / BW_VIEWS, whole = count * c->train.split;
+    *in = views;
+    if (t->relays_input) return bw__relay_receive(t, in);
+    if (t->exec.type == BW_F32 && c->train.split == 1) return BW_OK;
     t->exec.side = BW_LOW;
     void *copy = bw__exec_take(&t->exec, BW_VIEWS * count);
     for (int v = 0; v < BW_VIEWS && !bw__exec_is_dry(&t->exec); v++) {
-        const float *from = views + v * t->batch * pixels + t->part * count;
+        const float *from = views + v * whole + t->part * count;
         void *to = bw__at(t->exec.type, copy, v * count);
         if (t->exec.type == BW_F32)
             memcpy(to, from, (size_t)count * sizeof *from);
         else
             bw__from_f32(&t->exec, t->exec.type, to, from, count);
     }
-    return copy;
+    *in = copy;
+    return BW_OK;
 }
 
-/* One way through the network, over whatever arena the trainer has. Blocks work on alternate sides: a block's
- * input lies at the bottom of its side with everything it saves above, its output on the other side. The
- * phase says which blocks learn, `learn` what that is: all orders of training are this loop. */
-static bw_status step_blocks(bw_trainer *t, bw_step *out, const void *in, bw_learn_fn learn)
+/* The last own block that is run in a phase. */
+static int last_block(const bw_trainer *t, const bw_phase *phase)
+{
+    return phase->last < t->created ? phase->last : t->created - 1;
+}
+
+/* One way through this rank's blocks, over whatever arena the trainer has. Blocks work on alternate sides: a
+ * block's input lies at the bottom of its side with everything it saves above, its output on the other side.
+ * The phase says which blocks learn, `learn` what that is: all orders of training are this loop, and so is
+ * every row of a grid of ranks. */
+static bw_status step_blocks(bw_trainer *t, bw_step *out, const float *views, bw_learn_fn learn)
 {
     bw_status st = BW_OK;
     const bw_phase *phase = t->phase;
-    for (int k = 0; k <= phase->last; k++) {
-        bw_side side = k % 2 ? BW_HIGH : BW_LOW;
+    const void *in = NULL;
+    const int last = last_block(t, phase);
+    BW_TRY(input_of_part(t, &in, views));
+    for (int k = t->first; k <= last; k++) {
+        bw_side side = (k - t->first) % 2 ? BW_HIGH : BW_LOW;
         double begin = bw__now_s();
         t->exec.arena.lap = 0;
         BW_TRY(phase->learns[k] ? bw__learn_forward(t, k, in, side) : bw__learn_pass(t, k, in, side));
+        if (k == last) BW_TRY(bw__relay_pass_on(t, t->blocks[k].out));
         if (!t->all_forwards_first) {
             if (phase->learns[k]) BW_TRY(learn(t, out, k));
             bw__learn_note_lap(t, k);
             release_side(t, side);
+            if (k == t->first) bw__relay_release(t);
         }
         BW_TRY(t->exec.remote);
         t->blocks[k].seconds = bw__now_s() - begin;
         in = t->blocks[k].out;
     }
-    for (int k = phase->last; k >= 0 && t->all_forwards_first; k--)
+    for (int k = last; k >= t->first && t->all_forwards_first; k--)
         if (phase->learns[k]) BW_TRY(learn(t, out, k));
     BW_TRY(bw__learn_finish(t, out));
 out:
@@ -66,7 +81,7 @@ out:
 static bw_status for_blocks_that_learn(bw_trainer *t, bw_step *out, bw_learn_fn fn)
 {
     bw_status st = BW_OK;
-    for (int k = 0; st == BW_OK && k <= t->phase->last; k++)
+    for (int k = t->first; st == BW_OK && k <= last_block(t, t->phase); k++)
         if (t->phase->learns[k]) st = fn(t, out, k);
     return st;
 }
@@ -75,7 +90,7 @@ static bw_status for_parts(bw_trainer *t, bw_step *out, const float *views, bw_l
 {
     bw_status st = BW_OK;
     for (t->part = 0; st == BW_OK && t->part < t->network->config.train.split; t->part++)
-        st = step_blocks(t, out, input_of_part(t, views), fn);
+        st = step_blocks(t, out, views, fn);
     t->part = 0;
     return st;
 }
@@ -83,8 +98,7 @@ static bw_status for_parts(bw_trainer *t, bw_step *out, const float *views, bw_l
 static bw_status step(bw_trainer *t, bw_step *out, const float *views)
 {
     bw_status st = BW_OK;
-    if (t->network->config.train.split == 1)
-        return step_blocks(t, out, input_of_part(t, views), bw__learn_block);
+    if (t->network->config.train.split == 1) return step_blocks(t, out, views, bw__learn_block);
     bw__learn_prepare(t);
     t->floor = bw__arena_mark(&t->exec.arena, BW_LOW);
     t->looking = true;
@@ -127,17 +141,27 @@ out:
 
 static bw_status create_learning(bw_trainer *t, int k, const bw_block_config *config)
 {
-    bw_status st = BW_OK;
     bw_trained_block *b = &t->blocks[k];
-    bw_network *net = t->network;
-    const bw_phase *phase = bw__phases_of(&t->phases, k);
-    const bw_block_spec *spec = &net->spec[k];
+    const bw_block_spec *spec = &t->network->spec[k];
     b->block.noise.eps = bw__learn_draw_eps;
     b->block.noise.user = b;
-    b->optimizer = config->optimizer;
-    b->schedule = bw__schedule(&net->config, &b->optimizer, t->steps_per_epoch, phase->end - phase->begin);
-    BW_TRY(bw__loss_create(&b->loss, &t->exec, &config->loss, t->batch, spec->linear[spec->n_linear - 1].oc));
-    if (!net->outline) BW_TRY(create_state(&net->params[k], &b->optimizer));
+    return bw__loss_create(&b->loss, &t->exec, &config->loss, t->batch, spec->linear[spec->n_linear - 1].oc);
+}
+
+/* What a block that learns has on every rank, and its state on those whose network holds its values. */
+static bw_status create_states(bw_trainer *t)
+{
+    bw_status st = BW_OK;
+    bw_network *net = t->network;
+    for (int k = 0; k < net->blocks; k++) {
+        const bw_phase *phase = bw__phases_of(&t->phases, k);
+        bw_trained_block *b = &t->blocks[k];
+        if (!phase) continue;
+        b->optimizer = bw_config_block(&net->config, k).optimizer;
+        b->schedule =
+            bw__schedule(&net->config, &b->optimizer, t->steps_per_epoch, phase->end - phase->begin);
+        if (!net->outline && net->params[k].values) BW_TRY(create_state(&net->params[k], &b->optimizer));
+    }
 out:
     return st;
 }
@@ -163,7 +187,7 @@ out:
 /* For --verbose. */
 static void describe_blocks(const bw_trainer *t)
 {
-    for (int k = 0; k < t->created; k++) {
+    for (int k = t->first; k < t->created; k++) {
         const bw_trained_block *b = &t->blocks[k];
         const bw_trunk *trunk = &b->block.trunk;
         bool learns = b->loss != NULL;
@@ -182,7 +206,7 @@ static void describe_blocks(const bw_trainer *t)
 static int64_t largest_gradient(const bw_trainer *t)
 {
     int64_t largest = 0;
-    for (int k = 0; k < t->created; k++)
+    for (int k = t->first; k < t->created; k++)
         if (t->blocks[k].loss && t->network->params[k].trained > largest)
             largest = t->network->params[k].trained;
     return largest;
@@ -194,7 +218,7 @@ static int64_t summed_gradients(const bw_trainer *t)
     int64_t most = 0;
     for (int i = 0; t->network->config.train.split > 1 && i < t->phases.n; i++) {
         int64_t sum = 0;
-        for (int k = 0; k < t->created; k++)
+        for (int k = t->first; k < t->created; k++)
             if (t->phases.at[i].learns[k]) sum += t->network->params[k].trained;
         if (sum > most) most = sum;
     }
@@ -216,20 +240,42 @@ out:
     return st;
 }
 
+/* Whether this rank has the state of block k, its own or, for checkpoints, that of others. */
+static bool keeps(const bw_trainer *t, int k)
+{
+    return !t->network->outline && t->network->params[k].values;
+}
+
 static bw_status create_probe(bw_trainer *t)
 {
     const bw_config *c = &t->network->config;
     bool learns[BW_MAX_BLOCKS] = { false };
-    for (int k = 0; k < t->created; k++)
-        learns[k] = t->blocks[k].loss != NULL;
+    for (int k = 0; k < t->network->blocks; k++)
+        learns[k] = t->blocks[k].loss || (bw__phases_of(&t->phases, k) && keeps(t, k));
     return bw__online_probe_create(&t->probe, &t->exec, t->network, learns, t->batch / c->train.split);
+}
+
+/* Own blocks of those that are ever run. */
+static bw_status create_blocks(bw_trainer *t)
+{
+    bw_status st = BW_OK;
+    const bw_config *c = &t->network->config;
+    const int run = t->phases.at[t->phases.n - 1].last + 1, end = bw__grid_end(t->grid);
+    t->first = t->created = bw__grid_first(t->grid);
+    t->relays_input = t->grid->row > 0 && t->grid->world;
+    int64_t h = c->data.image_size;
+    if (t->first > 0) h = bw__unit_size(c, bw__config_block_units(c, t->first).first - 1);
+    for (int64_t w = h; t->created < run && t->created < end;) {
+        BW_TRY(create_block(t, t->created++, &h, &w));
+    }
+out:
+    return st;
 }
 
 static bw_status create(bw_trainer **out, bw_network *network, int64_t steps_per_epoch, const bw_grid *grid)
 {
     bw_status st = BW_OK;
     bw_trainer *t = NULL;
-    int64_t h = network->config.data.image_size, w = h;
     *out = NULL;
     if (!network->has_heads) return bw_fail(BW_EINVAL, "the network has no heads, which training needs");
     if (network->blocks != bw__config_blocks(&network->config) || network->borrows)
@@ -253,14 +299,13 @@ static bw_status create(bw_trainer **out, bw_network *network, int64_t steps_per
         t->exec.comm = t->outline;
     }
     t->exec.type = network->config.dtype == BW_DTYPE_BF16 ? BW_BF16 : BW_F32;
-    for (int k = 0; k <= t->phases.at[t->phases.n - 1].last; k++) {
-        t->created = k + 1;
-        BW_TRY(create_block(t, k, &h, &w));
-    }
+    BW_TRY(create_blocks(t));
+    BW_TRY(create_states(t));
     BW_TRY(create_gradients(t));
     if (network->config.probe.every > 0) BW_TRY(create_probe(t));
     BW_TRY(size_arena(t));
     if (!network->outline) BW_TRY(bw__arena_create(&t->exec.arena, t->exec.arena.peak));
+    BW_TRY(bw__relay_create(&t->relay, t));
     *out = t;
     t = NULL;
 out:
@@ -273,7 +318,7 @@ bw_status bw__trainer_create_on(bw_trainer **out, bw_network *network, int64_t s
 {
     BW_ASSERT(!network->outline);
     bw_status st = create(out, network, steps_per_epoch, grid);
-    if (st == BW_OK) describe_blocks(*out);
+    if (st == BW_OK && (grid->rows == 1 || grid->world)) describe_blocks(*out);
     return st;
 }
 
@@ -293,7 +338,8 @@ bw_status bw__trainer_outline(bw_trainer **out, bw_network *outline, const bw_gr
 void bw_trainer_free(bw_trainer *t)
 {
     if (!t) return;
-    for (int k = 0; k < t->created; k++) {
+    bw__relay_free(t->relay, t->failed);
+    for (int k = t->first; k < t->created; k++) {
         bw__block_destroy(&t->blocks[k].block);
         bw__loss_free(t->blocks[k].loss);
     }
@@ -341,7 +387,7 @@ bw_status bw_trainer_step(bw_trainer *t, bw_step *out, const float *views, const
                       .has_probe = t->probe != NULL };
     fill_with_nothing(out);
     t->labels = labels;
-    bw_status st = step(t, out, views);
+    bw_status st = t->failed = step(t, out, views);
     if (st != BW_OK) return st;
     t->steps_done++;
     out->samples_per_s = (double)c->train.batch / (bw__now_s() - start);
@@ -369,6 +415,12 @@ void bw__trainer_set_steps_done(bw_trainer *t, int64_t steps)
     t->steps_done = steps;
 }
 
+int64_t bw__trainer_input_count(const bw_trainer *t)
+{
+    const bw_block *b = &t->blocks[t->first].block;
+    return b->n * b->trunk.in_h * b->trunk.in_w * b->spec->in_c;
+}
+
 int64_t bw__trainer_block_flops(const bw_trainer *t, int k, bool learns)
 {
     const bw_trained_block *b = &t->blocks[k];
@@ -382,7 +434,7 @@ int64_t bw_trainer_flops(const bw_trainer *t)
 {
     int64_t sum = 0;
     for (int i = 0; i < t->phases.n; i++)
-        for (int k = 0; k <= t->phases.at[i].last; k++)
+        for (int k = t->first; k <= last_block(t, &t->phases.at[i]); k++)
             sum += bw__trainer_block_flops(t, k, t->phases.at[i].learns[k]);
     return sum / t->phases.n;
 }
@@ -401,7 +453,7 @@ int64_t bw__trainer_repeated_flops(const bw_trainer *t)
 {
     int64_t sum = 0;
     for (int i = 0; i < t->phases.n; i++)
-        for (int k = 0; k <= t->phases.at[i].last; k++)
+        for (int k = t->first; k <= last_block(t, &t->phases.at[i]); k++)
             sum += repeated_flops(t, k, t->phases.at[i].learns[k]);
     return sum / t->phases.n;
 }

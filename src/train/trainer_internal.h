@@ -11,6 +11,7 @@
 #include "train/schedule.h"
 
 typedef struct bw_trained_block bw_trained_block;
+typedef struct bw_relay bw_relay; /* relay.h */
 
 /* Mistakes of training on ranks, made on purpose so that tests and the self-test can show that they see
  * them. */
@@ -57,7 +58,13 @@ struct bw_trainer {
         int index;
     } blocks[BW_MAX_BLOCKS];
     const double *part_rate; /* factors on the learning rate by bw_part, borrowed; NULL: all 1 */
-    int created; /* blocks that are ever run; only those that ever learn have head, projector and loss */
+    /* This rank's blocks: first .. created - 1, of those that are ever run; only those that ever learn have
+     * head, projector and loss. Others have schedule and optimizer. */
+    int first, created;
+    bool relays_input; /* the input of the first own block comes from the row before; else it is the views, or
+                          for tests and measures in their place what that block gets, f32 */
+    bw_relay *relay;   /* NULL with one row */
+    bw_status failed;  /* of the last step */
     /* Hooks of tests; all NULL or false in use. */
     bool all_forwards_first; /* the authors' order: nothing is released before the last block's forward */
     void (*on_grads)(void *user, int block, const float *grads); /* before each update */
@@ -79,7 +86,10 @@ bw_status bw__trainer_create_on(bw_trainer **out, bw_network *network, int64_t s
 BW_MUST_CHECK
 bw_status bw__trainer_outline(bw_trainer **out, bw_network *outline, const bw_grid *grid);
 
-/* Floating point operations of block k in a step in which it learns, or is frozen. */
+/* Elements of the input of the first own block, of a part of the batch. */
+int64_t bw__trainer_input_count(const bw_trainer *trainer);
+/* Floating point operations of block k, which must be an own one, in a step in which it learns, or is frozen.
+ */
 int64_t bw__trainer_block_flops(const bw_trainer *trainer, int k, bool learns);
 /* Bytes of gradients, and floating point operations that a step does again; of the average step, as
  * bw_trainer_flops(). */
