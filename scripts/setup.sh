@@ -4,7 +4,7 @@ set -euo pipefail
 packages=(build-essential cmake ninja-build pkg-config
   libdnnl-dev librandom123-dev libjpeg62-turbo-dev libspng-dev libwebp-dev zlib1g-dev libarchive-dev
   libopenmpi-dev openmpi-bin libyaml-dev libjansson-dev libxxhash-dev liblapacke-dev libopenblas-dev
-  libprotobuf-c-dev protobuf-c-compiler libonnx-dev libisal-dev
+  libprotobuf-c-dev protobuf-c-compiler libonnx-dev libisal-dev libzip-dev
   libcmocka-dev dataset-fashion-mnist iproute2 iputils-ping)
 [ "${1:-}" = --ci ] && packages+=(clang clang-format libomp-dev python3-protobuf python3-opencv)
 

@@ -1,9 +1,11 @@
 /* `blockwise inspect`: what is in a run folder, a network or any .safetensors file. */
 #include "base/error.h"
+#include "base/memory.h"
 #include "cli/evaluation.h"
 #include "cli/inspect.h"
 #include "cli/results.h"
 #include "cli/settings.h"
+#include "formats/torch_file.h"
 #include <string.h>
 
 json_t *cli_network_json(const bw_network *network)
@@ -115,17 +117,37 @@ static void print_file(const bw_st_file *file)
     }
 }
 
+/* A file of torch.save() is shown by its tensors, as one of safetensors without metadata. */
+static bw_status open_file(bw_st_file **out, bw_torch_file **torch, const char *path)
+{
+    bw_status st = BW_OK;
+    bw_st_tensor *tensors = NULL;
+    if (!bw__torch_looks_like(path)) return bw__st_open(out, path);
+    BW_TRY(bw__torch_open(torch, path));
+    BW_TRY(BW_ALLOC(&tensors, bw__torch_count(*torch) + 1));
+    for (int64_t i = 0; i < bw__torch_count(*torch); i++)
+        tensors[i] = *bw__torch_at(*torch, i);
+    BW_TRY(bw__st_wrap(out, tensors, bw__torch_count(*torch), NULL));
+out:
+    bw__free(tensors);
+    return st;
+}
+
 static bw_status inspect_file(const char *path, bool as_json)
 {
     bw_status st = BW_OK;
     bw_st_file *file = NULL;
+    bw_torch_file *torch = NULL;
     bw_network *network = NULL;
-    BW_TRY(bw__st_open(&file, path));
+    BW_TRY(open_file(&file, &torch, path));
     /* Any file may be looked at; only some are networks. */
     if (bw_network_load(&network, path) != BW_OK) network = NULL;
     if (as_json) {
         json_t *object = json_object();
-        (void)json_object_set_new(object, "kind", json_string(network ? "network" : "safetensors"));
+        (void)json_object_set_new(object, "kind",
+                                  json_string(network ? "network"
+                                              : torch ? "torch"
+                                                      : "safetensors"));
         (void)json_object_set_new(object, "path", bw__json_text(path));
         if (network) (void)json_object_set_new(object, "network", cli_network_json(network));
         (void)json_object_set_new(object, "metadata", metadata_json(file));
@@ -138,6 +160,7 @@ static bw_status inspect_file(const char *path, bool as_json)
 out:
     bw_network_free(network);
     bw__st_close(file);
+    bw__torch_close(torch);
     return st;
 }
 
@@ -151,7 +174,7 @@ const cli_verb cli_inspect = { .name = "inspect",
                                .arguments = "RUN|MODEL|FILE",
                                .min_arguments = 1,
                                .max_arguments = 1,
-                               .summary = "Show what is in a run folder or a .safetensors file",
+                               .summary = "Show what is in a run folder, a .safetensors or a .pth file",
                                .notes = NULL,
                                .options = { CLI_JSON, CLI_END },
                                .run = run_inspect };

@@ -239,6 +239,24 @@ bw_status bw__st_open_memory(bw_st_file **out, const void *data, size_t bytes, c
     return open_either(out, data ? data : "", bytes, origin);
 }
 
+bw_status bw__st_wrap(bw_st_file **out, const bw_st_tensor *tensors, int64_t n, const bw_st_pair *pair)
+{
+    bw_status st = BW_OK;
+    bw_st_file *file = NULL;
+    *out = NULL;
+    BW_TRY(BW_ALLOC(&file, 1));
+    BW_TRY(BW_ALLOC(&file->tensors, n + 1));
+    if (n > 0) memcpy(file->tensors, tensors, (size_t)n * sizeof *tensors);
+    file->n = n;
+    file->header = pair ? json_pack("{s:{s:s}}", METADATA, pair->key, pair->value) : json_object();
+    if (!file->header) BW_TRY(bw_fail(BW_ENOMEM, "out of memory: names of tensors"));
+    *out = file;
+    file = NULL;
+out:
+    bw__st_close(file);
+    return st;
+}
+
 int64_t bw__st_count(const bw_st_file *file)
 {
     return file->n;

@@ -27,6 +27,9 @@ typedef struct bw_st_tensor {
 } bw_st_tensor;
 
 typedef struct bw_st_file bw_st_file;
+typedef struct bw_st_pair {
+    const char *key, *value;
+} bw_st_pair;
 
 /* Opens and checks everything: header length against the file, offsets inside, without overlap or holes,
  * bytes = shape x dtype. BW_EDATA names file and what is wrong (missing files included). Memory-mapped: the
@@ -36,15 +39,15 @@ bw_status bw__st_open(bw_st_file **out, const char *path);
 /* The same for a file in memory, which is borrowed until bw__st_close(); `origin` names it in messages. */
 BW_MUST_CHECK
 bw_status bw__st_open_memory(bw_st_file **out, const void *data, size_t bytes, const char *origin);
+/* A file that is none: tensors in memory, found by name. The array is copied; names and data are borrowed
+ * until bw__st_close(). `pair` is copied as its only metadata; NULL: none. */
+BW_MUST_CHECK
+bw_status bw__st_wrap(bw_st_file **out, const bw_st_tensor *tensors, int64_t n, const bw_st_pair *pair);
 void bw__st_close(bw_st_file *file);
 int64_t bw__st_count(const bw_st_file *file);
 const bw_st_tensor *bw__st_at(const bw_st_file *file, int64_t i);
 const bw_st_tensor *bw__st_find(const bw_st_file *file, const char *name); /* NULL if not there */
 const char *bw__st_metadata(const bw_st_file *file, const char *key);      /* NULL if not there */
-typedef struct bw_st_pair {
-    const char *key, *value;
-} bw_st_pair;
-
 /* Entry number `i` of the metadata in the file's order, borrowed; false past the last. */
 bool bw__st_metadata_at(bw_st_pair *out, const bw_st_file *file, int64_t i);
 /* Gives back the memory of a mapped tensor whose bytes have been used; they are read again where they are

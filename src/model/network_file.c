@@ -6,6 +6,7 @@
 #include "formats/safetensors.h"
 #include "model/network_entries.h"
 #include "model/portable_config.h"
+#include "model/torch_weights.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -139,6 +140,8 @@ static bw_status config_of_file(bw_config *config, const bw_st_file *file, const
                        path);
     bw_status st = yaml ? bw_config_load(config, yaml, strlen(yaml), "its config")
                         : config_from_names(config, file, path);
+    const char *heads = bw__st_metadata(file, BW_TORCH_HEADS);
+    if (st == BW_OK && heads) st = bw_config_load(config, heads, strlen(heads), "the shapes of its heads");
     if (st == BW_OK) st = bw_config_resolve(config);
     /* What would be a user's mistake in a settings file is a damaged file here. */
     return st == BW_EINVAL ? bw_fail_prefix(BW_EDATA, "%s", path) : st;
@@ -153,7 +156,8 @@ static bw_status find_files(char **out_trunk, char **out_heads, const char *path
     struct stat info;
 
     if (stat(path, &info) != 0)
-        return bw_fail(BW_EDATA, "%s: %s; give a run folder or a .safetensors file", path, strerror(errno));
+        return bw_fail(BW_EDATA, "%s: %s; give a run folder, a .safetensors file or one of torch.save()",
+                       path, strerror(errno));
     if (S_ISDIR(info.st_mode)) {
         BW_TRY(bw__folder_file(out_trunk, path, "model.safetensors"));
         if (stat(*out_trunk, &info) != 0)
@@ -179,12 +183,14 @@ out:
 typedef struct files {
     char *trunk_path, *heads_path;
     bw_st_file *trunk, *heads; /* heads: NULL where there are none */
+    bw_torch_weights *torch;   /* which both are views of, or NULL */
 } files;
 
 static void close_files(files *f)
 {
     bw__st_close(f->trunk);
     bw__st_close(f->heads);
+    bw__torch_weights_close(f->torch);
     bw__free(f->trunk_path);
     bw__free(f->heads_path);
 }
@@ -200,6 +206,11 @@ static void leave_heads_out(files *f)
 static bw_status open_files(files *f, const char *path)
 {
     bw_status st = BW_OK;
+    if (bw__torch_looks_like(path)) {
+        BW_TRY(bw__strdup(&f->trunk_path, path));
+        BW_TRY(bw__strdup(&f->heads_path, path));
+        return bw__torch_weights_open(&f->torch, &f->trunk, &f->heads, path);
+    }
     BW_TRY(find_files(&f->trunk_path, &f->heads_path, path));
     BW_TRY(bw__st_open(&f->trunk, f->trunk_path));
     if (f->heads_path) {
@@ -213,6 +224,14 @@ out:
     return st;
 }
 
+static void drop_projectors(bw_entry_list *list)
+{
+    int64_t kept = 0;
+    for (int64_t i = 0; i < list->n; i++)
+        if (list->items[i].part == BW_PART_HEAD) list->items[kept++] = list->items[i];
+    list->n = kept;
+}
+
 /* Copies trunk and heads of the files, all or nothing. */
 static bw_status read_files(bw_network *network, files *f, bool *out_heads)
 {
@@ -224,6 +243,7 @@ static bw_status read_files(bw_network *network, files *f, bool *out_heads)
     BW_TRY(bw__entries_check(&trunk, f->trunk, network, f->trunk_path));
     if (f->heads && network->has_heads) {
         BW_TRY(bw__entries_list(&heads, network, true));
+        if (f->torch && !bw__torch_weights_have_projectors(f->torch)) drop_projectors(&heads);
         if (bw__entries_check(&heads, f->heads, network, f->heads_path) != BW_OK) leave_heads_out(f);
     }
     if (f->heads && network->has_heads) {
@@ -249,7 +269,7 @@ bw_status bw_network_load(bw_network **out, const char *path)
     BW_TRY(open_files(&f, path));
     BW_TRY(config_of_file(&config, f.trunk, f.trunk_path));
     /* Without a config nobody knows which projectors stood on this trunk. */
-    bool try_heads = f.heads && bw__st_metadata(f.trunk, "config");
+    bool try_heads = f.heads && (f.torch || bw__st_metadata(f.trunk, "config"));
     BW_TRY(bw__network_build_for_evaluation(&network, &config, try_heads));
     BW_TRY(read_files(network, &f, &heads));
     if (try_heads && !heads) {
@@ -311,7 +331,7 @@ static bw_status find_alike(bool alike[BW_MAX_BLOCKS], const bw_network *network
     bw_config theirs;
     bw_status st = config_of_file(&theirs, f->trunk, f->trunk_path);
     if (st != BW_OK) return st;
-    bool known = bw__st_metadata(f->trunk, "config") != NULL;
+    bool known = f->torch || bw__st_metadata(f->trunk, "config");
     bool whole = network->config.train.order == BW_ORDER_END_TO_END;
     for (int k = 0; k < network->blocks; k++) {
         int named =

@@ -29,6 +29,7 @@ check_tree() {
         library("^(yaml|jansson|xxhash)\\.h$", "YAML, JSON, checksums", "formats")
         library("^(protobuf-c/.*|.*[.]pb-c[.]h)$", "protobuf", "formats")
         library("^isa-l/", "ISA-L", "formats")
+        library("^zip[.]h$", "libzip", "formats")
         library("^zlib\\.h$", "zlib", "data formats")
         library("^(lapacke|cblas)\\.h$", "LAPACK and BLAS", "base")
         library("^Random123/", "Random123", "base")
