@@ -1,6 +1,5 @@
 #include "data/bad_images.h"
 #include "data/dataset_internal.h"
-#include <stdbool.h>
 
 #define TOLD 5 /* images that are named in the log */
 
@@ -49,6 +48,11 @@ static bw_status grow(bw_bad_images *bad)
     bad->seen = more;
     bad->room = room;
     return BW_OK;
+}
+
+bool bw__bad_images_has(const bw_bad_images *bad, int64_t index)
+{
+    return bad->room > 0 && *place_of(bad->seen, bad->room, index) != 0;
 }
 
 bw_status bw__bad_images_add(bw_bad_images *bad, int64_t index, const char *reason)

@@ -3,6 +3,7 @@
 #define BW_DATA_BAD_IMAGES_H
 #include "base/memory.h"
 #include "blockwise/dataset.h"
+#include <stdbool.h>
 
 typedef struct bw_bad_images {
     const bw_dataset *dataset;
@@ -20,6 +21,8 @@ BW_MUST_CHECK
 bw_status bw__bad_images_init(bw_bad_images *bad, const bw_dataset *dataset, int64_t used, double share);
 void bw__bad_images_clear(bw_bad_images *bad);
 
+/* Whether it has been taken. */
+bool bw__bad_images_has(const bw_bad_images *bad, int64_t index);
 /* Takes one more, with what bw_dataset_read() said of it.
  * BW_EDATA: these are more than the limit. */
 BW_MUST_CHECK

@@ -397,7 +397,7 @@ static int64_t tell_new(told_event *out, const bw_loader *loader, const slot *s)
     int64_t n = 0;
     for (int64_t e = 0; e < s->events; e++) {
         const bad_event *event = &s->event[e];
-        if (loader->bad.seen[event->index]) continue;
+        if (bw__bad_images_has(&loader->bad, event->index)) continue;
         if (out) {
             out[n] = (told_event){ .place = bw__sampler_place(&loader->sampler, event->i),
                                    .order = e,

@@ -95,39 +95,46 @@ bool bw__online_probe_is_right(const bw_online_probe *p, const float *logits, in
     return true;
 }
 
-/* Class 0 stands for no label until its rows are taken out of the gradient. Returns how many have one. */
-static int64_t known_labels(int *known, const int *labels, int64_t n)
+/* Class 0 stands for no label until its rows are taken out of the gradient. Returns how many images of all
+ * ranks have one. */
+static double known_labels(int *known, bw_exec *x, const int *labels, int64_t n)
 {
-    int64_t labelled = 0;
+    double labelled = 0.0;
     for (int64_t i = 0; i < n; i++) {
         known[i] = labels[i] < 0 ? 0 : labels[i];
         labelled += labels[i] >= 0;
     }
+    bw__exec_sum_f64(x, &labelled, 1);
     return labelled;
 }
 
-/* Makes the gradient of the mean over all rows that of the mean over the labelled ones. */
-static void leave_out_unlabelled(float *diff, const bw_online_probe *p, const int *labels, int64_t labelled)
+/* Makes the gradient of the mean over all rows of all ranks that of the mean over the labelled ones. */
+static void leave_out_unlabelled(float *diff, const bw_online_probe *p, int ranks, const int *labels,
+                                 double labelled)
 {
-    float factor = (float)((double)p->images / (double)labelled);
-    if (labelled == p->images) return;
+    double images = (double)(p->images * ranks);
+    float factor = (float)(images / labelled);
+    if (labelled == images) return;
     for (int64_t i = 0; i < BW_VIEWS * p->images; i++)
         for (int64_t j = 0; j < p->classes; j++)
             diff[i * p->classes + j] *= labels[i % p->images] < 0 ? 0.0f : factor;
 }
 
-static double score(const bw_online_probe *p, const float *logits, const int *labels, int64_t labelled)
+static double score(const bw_online_probe *p, bw_exec *x, const float *logits, const int *labels,
+                    double labelled)
 {
-    int64_t right = 0;
+    double right = 0.0;
     for (int64_t i = 0; i < BW_VIEWS * p->images; i++) {
         int label = labels[i % p->images];
         right += label >= 0 && bw__online_probe_is_right(p, logits + i * p->classes, label);
     }
-    return 100.0 * (double)right / (double)(BW_VIEWS * labelled);
+    bw__exec_sum_f64(x, &right, 1);
+    return 100.0 * right / (BW_VIEWS * labelled);
 }
 
-static void update(bw_online_classifier *c, float *grads, const bw_online_probe *p, const float *diff,
-                   double done)
+/* grads: those of this rank's weights; the biases' are added here. */
+static void update(bw_online_classifier *c, bw_exec *x, float *grads, const bw_online_probe *p,
+                   const float *diff, double done)
 {
     float *bias = grads + p->classes * c->dim;
     const bw_sgd_rule rule = { .trust = 1.0f,
@@ -139,6 +146,7 @@ static void update(bw_online_classifier *c, float *grads, const bw_online_probe 
             sum += (double)diff[i * p->classes + j];
         bias[j] = (float)sum;
     }
+    bw__exec_sum_f32(x, grads, c->count);
     bw__loops()->sgd(c->values, c->momenta, grads, &rule, c->count);
 }
 
@@ -154,7 +162,8 @@ bw_status bw__online_probe_learn(bw_online_probe *p, bw_exec *x, double *top1, i
     bw_status st = BW_OK;
     bw_online_classifier *c = &p->block[k];
     bw_loss_value loss = { 0 };
-    int64_t rows = BW_VIEWS * p->images, labelled = 0;
+    int64_t rows = BW_VIEWS * p->images;
+    double labelled = 0.0;
     bool dry = bw__exec_is_dry(x);
     size_t mark = bw__exec_mark(x);
     double begin = bw__profile_begin(x);
@@ -163,8 +172,8 @@ bw_status bw__online_probe_learn(bw_online_probe *p, bw_exec *x, double *top1, i
     int *known = bw__arena_take(&x->arena, x->side, (size_t)p->images * sizeof *known);
     *top1 = (double)NAN;
     if (!dry && !labels) BW_TRY(bw_fail(BW_EINVAL, "the online probe (probe.every) needs labels"));
-    if (!dry) labelled = known_labels(known, labels, p->images);
-    if (!dry && labelled == 0) goto out;
+    if (!dry) labelled = known_labels(known, x, labels, p->images);
+    if (!dry && labelled == 0.0) goto out;
     BW_TRY(bw__matmul_run(c->forward, x, logits, h, c->values));
     if (!dry) add_biases(p, c, logits, rows);
     st = bw__loss_run(c->loss, x, &loss, diff, logits, known);
@@ -174,11 +183,11 @@ bw_status bw__online_probe_learn(bw_online_probe *p, bw_exec *x, double *top1, i
         goto out;
     }
     if (st != BW_OK) goto out;
-    if (!dry) leave_out_unlabelled(diff, p, labels, labelled);
+    if (!dry) leave_out_unlabelled(diff, p, bw__exec_ranks(x), labels, labelled);
     BW_TRY(bw__matmul_run(c->gradient, x, grads, diff, h));
     if (dry) goto out;
-    *top1 = score(p, logits, labels, labelled);
-    update(c, grads, p, diff, done);
+    *top1 = score(p, x, logits, labels, labelled);
+    update(c, x, grads, p, diff, done);
 out:
     bw__profile_end(x, begin, "online probe", "", 0);
     bw__exec_release(x, mark);

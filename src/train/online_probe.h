@@ -6,7 +6,7 @@
  *
  * with s the share of the block's own steps that are done: SGD without weight decay and without warm-up,
  * which weights of 0 do not need, whatever the network's schedule is. A frozen block's classifier stays as it
- * is. */
+ * is. Over ranks the means and sums are of the images of all, and every rank has the same classifier. */
 #ifndef BW_TRAIN_ONLINE_PROBE_H
 #define BW_TRAIN_ONLINE_PROBE_H
 #include "blockwise/dataset.h"
