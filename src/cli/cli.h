@@ -70,6 +70,7 @@ typedef enum cli_key {
     CLI_SHARD_SIZE,
     CLI_SHARD_IMAGES,
     CLI_PACK_SPLIT,
+    CLI_RANKS,
     CLI_JSON,
     CLI_QUIET,
     CLI_VERBOSE
@@ -100,7 +101,7 @@ typedef struct cli_options {
     const char **set; /* [n_set] assignments "key=value", in their order */
     int block;        /* from 0; -1: all, or the verb's default */
     bool all_blocks;  /* --block all was said */
-    bool concat, raw, resume, profile, step, json, quiet, verbose;
+    bool concat, raw, resume, ranks, profile, step, json, quiet, verbose;
     cli_feature feature;
     bw_protocol protocol;
     int epochs, threads, steps, warmup; /* 0 (threads, epochs) or -1: not given */
@@ -131,7 +132,7 @@ typedef struct cli_verb {
 
 extern const cli_verb cli_pretrain, cli_probe, cli_knn, cli_embed, cli_export, cli_inspect, cli_list,
     cli_data_check, cli_data_pack, cli_bench_step, cli_bench_loader, cli_bench_matmul, cli_bench_comm,
-    cli_plan, cli_robustness, cli_finetune;
+    cli_plan, cli_robustness, cli_finetune, cli_selftest;
 
 /* The verb that is running, as messages name it. */
 void cli_set_verb(const char *name);

@@ -58,6 +58,9 @@ static const option_text TABLE[] = {
     { CLI_BASELINE, "baseline", "MODEL",
       "Model whose errors those of MODEL are divided by (default: errors are not normalised)" },
     { CLI_TEST_IMAGES, "test-images", "N", "Use only N test images, drawn by the seed (default: all)" },
+    { CLI_RANKS, "ranks", NULL,
+      "Compare the ranks that mpirun started, each with a share of a batch, with one that has all of it "
+      "(default: check this machine alone)" },
     { CLI_CONCAT, "concat", NULL, "Also the features of all blocks put together (default: no)" },
     { CLI_FEATURE, "feature", "head|trunk|both",
       "Feature of a block (default: head, or trunk where the model has no heads)" },
@@ -325,6 +328,8 @@ static bool *flag_field(cli_options *o, cli_key key)
         return &o->concat;
     case CLI_RAW:
         return &o->raw;
+    case CLI_RANKS:
+        return &o->ranks;
     case CLI_PROFILE:
         return &o->profile;
     case CLI_COUNT_STEP:

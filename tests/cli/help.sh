@@ -19,6 +19,7 @@ declare -A options=(
   ["bench loader"]="data format recipe config set steps warmup json quiet"
   [plan]="recipe config set nodes price gflops data images json quiet"
   ["bench matmul"]="set steps json quiet"
+  [selftest]="ranks json quiet"
   ["bench comm"]="recipe config set step steps warmup json quiet"
 )
 
