@@ -70,6 +70,7 @@ bw_status bw__block_backward(bw_block *b, const bw_run *run, const float *diff_z
     bw__exec_release(x, b->head_mark);
     if (b->noise.kind != BW_NOISE_NONE)
         bw__noise_backward(&b->noise, x, diff, b->trunk.unit_out[b->spec->n_units - 1]);
+    if (run->on_head) BW_TRY(run->on_head(run->user));
     BW_TRY(bw__trunk_backward(&b->trunk, run, diff, in));
 out:
     bw__arena_release(&x->arena, other, mark);

@@ -12,6 +12,9 @@ typedef struct bw_run {
     bool training;  /* batch statistics and saved activations, against running statistics and none */
     bool recompute; /* in training: units save nothing, and are run again */
     bool look;      /* in training: running statistics stay as they are */
+    /* NULL, or called in the backward pass of a block where all its gradients but the trunk's are there. */
+    bw_status (*on_head)(void *user);
+    void *user;
     bool again; /* a forward pass that repeats one of this step: the coefficients of batch norm are known */
 } bw_run;
 

@@ -188,21 +188,45 @@ static bw_status update(bw_trainer *t, bw_step *out, int k, const float *grads)
     return BW_OK;
 }
 
-/* The loss is that of all ranks' images, and each has the part of its gradient that goes through its own: so
- * they are summed, not averaged. Goes on beside what follows, until bw__learn_finish(). */
-static bw_status sum_gradients(bw_trainer *t, int k, float *grads)
+/* Floats of a block's trunk, which come first among its parameters. */
+static int64_t trunk_count(const bw_params *p)
 {
+    int64_t count = 0;
+    for (int i = 0; i < p->n; i++)
+        if (bw__param_is_trained(&p->items[i]) && p->items[i].part == BW_PART_TRUNK)
+            count = p->items[i].offset + p->items[i].count;
+    return count;
+}
+
+/* The loss is that of all ranks' images, and each has the part of its gradient that goes through its own: so
+ * they are summed, not averaged. Goes on beside what follows, until bw__learn_finish(). `head`: what is
+ * behind the trunk has begun. */
+static bw_status sum_gradients(bw_trainer *t, int k, float *grads, bool head)
+{
+    const bw_params *p = &t->network->params[k];
     t->summed = k;
     t->blocks[k].grads = grads;
     if (bw__exec_is_dry(&t->exec)) return BW_OK;
-    return bw__comm_begin_sum_f32(&t->summing, t->grid->batch, grads, t->network->params[k].trained);
+    return bw__comm_begin_sum_f32(&t->summing, t->grid->batch, grads, head ? trunk_count(p) : p->trained);
+}
+
+/* Head and projector, which have most of the numbers, while the backward pass goes on through the trunk. */
+static bw_status sum_head(void *user)
+{
+    const bw_trained_block *b = user;
+    bw_trainer *t = b->trainer;
+    const bw_params *p = &t->network->params[b->index];
+    int64_t from = trunk_count(p);
+    if (bw__exec_is_dry(&t->exec)) return BW_OK;
+    return bw__comm_begin_sum_f32(&t->summing_head, t->grid->batch, t->grads + from, p->trained - from);
 }
 
 static bw_status wait_for_sum(bw_trainer *t, int k)
 {
     double begin = bw__profile_begin_apart(&t->exec);
     if (t->grid->data == 1 || bw__exec_is_dry(&t->exec)) return BW_OK;
-    bw_status st = bw__comm_finish(&t->summing);
+    bw_status st = bw__comm_finish(&t->summing_head);
+    if (st == BW_OK) st = bw__comm_finish(&t->summing);
     bw__profile_end_apart(&t->exec, begin, "ranks", "wait for gradients");
     float *grads = t->blocks[k].grads;
     for (int64_t i = 0; t->wrong == BW_RANKS_AVERAGE_GRADIENTS && i < t->network->params[k].trained; i++)
@@ -221,8 +245,10 @@ bw_status bw__learn_block(bw_trainer *t, bw_step *out, int k)
     BW_TRY(find_loss(t, out, k, b->diff_z, b->z));
     if (out->has_health) measure_output(t, out, k);
     if (t->probe) BW_TRY(teach_probe(t, out, k));
+    run.on_head = t->no_overlap ? NULL : sum_head;
+    run.user = b;
     BW_TRY(backward_block(t, b, &run));
-    BW_TRY(sum_gradients(t, k, t->grads));
+    BW_TRY(sum_gradients(t, k, t->grads, run.on_head != NULL));
     if (t->grid->data == 1 || t->no_overlap) BW_TRY(bw__learn_finish(t, out));
 out:
     return st;
@@ -305,7 +331,7 @@ out:
 
 bw_status bw__learn_update(bw_trainer *t, bw_step *out, int k)
 {
-    bw_status st = sum_gradients(t, k, t->blocks[k].sum);
+    bw_status st = sum_gradients(t, k, t->blocks[k].sum, false);
     return st == BW_OK ? bw__learn_finish(t, out) : st;
 }
 

@@ -89,7 +89,9 @@ bw_block_traffic bw__block_traffic(const bw_network *network, int k, int ranks, 
     multiply(&t.forward, parts > 1 ? 2 * parts : 1);
     multiply(&t.backward, parts);
     add_loss(&t, own.loss.name, images, spec->linear[spec->n_linear - 1].oc);
-    add(&t.gradients, 1, network->params[k].trained * FLOAT);
+    /* A batch in parts has one sum at the end; otherwise that of head and projector begins before the trunk.
+     */
+    add(&t.gradients, parts > 1 ? 1 : 2, network->params[k].trained * FLOAT);
     return t;
 }
 

@@ -236,6 +236,7 @@ static bw_status create_gradients(bw_trainer *t)
     BW_TRY(BW_ALLOC(&t->grads, largest_gradient(t)));
     if (sums > 0) BW_TRY(BW_ALLOC(&t->sums, sums));
     BW_TRY(bw__comm_work_reserve(&t->summing, t->grid->batch, largest_gradient(t)));
+    BW_TRY(bw__comm_work_reserve(&t->summing_head, t->grid->batch, largest_gradient(t)));
 out:
     return st;
 }
@@ -344,8 +345,10 @@ void bw_trainer_free(bw_trainer *t)
         bw__loss_free(t->blocks[k].loss);
     }
     bw__online_probe_free(t->probe);
-    bool summing = t->summing.begun; /* after a failure: MPI may still write there, so it stays */
+    /* After a failure: MPI may still write there, so it stays. */
+    bool summing = t->summing.begun || t->summing_head.begun;
     bw__comm_work_free(&t->summing);
+    bw__comm_work_free(&t->summing_head);
     bw__comm_free(t->outline);
     bw__exec_destroy(&t->exec);
     if (t->network && !t->network->outline && !summing) {

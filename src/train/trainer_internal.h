@@ -36,9 +36,9 @@ struct bw_trainer {
     const int *labels;      /* of the running step, or NULL */
     bw_online_probe *probe; /* NULL without probe.every */
     float *grads; /* one buffer, as large as the trained parameters of the largest block that learns */
-    bw_comm_work summing; /* of `grads` over ranks; and: */
-    int summed;           /* the block they are of, which is updated when that is done; -1: none */
-    float *sums;          /* with train.split: sums over parts, of all blocks that learn at once; else NULL */
+    bw_comm_work summing, summing_head; /* of `grads` over ranks: trunk and the rest, or all; and: */
+    int summed;  /* the block they are of, which is updated when that is done; -1: none */
+    float *sums; /* with train.split: sums over parts, of all blocks that learn at once; else NULL */
     struct bw_trained_block {
         bw_block block;
         bw_loss *loss;
@@ -52,9 +52,9 @@ struct bw_trainer {
         float *grads;         /* of the update to come */
         float *batch_z, *sum; /* with train.split: embeddings, then their gradient; sum of gradients */
         size_t saved_bytes,
-            arena_bytes;           /* kept between forward and backward; the arena's most of any phase */
-        double seconds;            /* that its turn in the running step, or part of it, took */
-        const bw_trainer *trainer; /* for the noise source */
+            arena_bytes; /* kept between forward and backward; the arena's most of any phase */
+        double seconds;  /* that its turn in the running step, or part of it, took */
+        bw_trainer *trainer;
         int index;
     } blocks[BW_MAX_BLOCKS];
     const double *part_rate; /* factors on the learning rate by bw_part, borrowed; NULL: all 1 */
