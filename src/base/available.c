@@ -1,5 +1,6 @@
 #include "base/available.h"
 #include "base/cgroup.h"
+#include "base/machine.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,9 +52,14 @@ bw_available bw__available_memory(const char *root, int threads)
     int64_t free_bytes = read_kb(root, "meminfo", "MemAvailable");
     int64_t own = read_kb(root, "self/status", "RssAnon"), rss = bw__rss_bytes();
     bw_cgroup group = bw__cgroup_read(root);
+    int ranks = bw__cores_shared_by(); /* each is about to take its share of what is free */
     if (own < 0) own = 0;
-    if (free_bytes >= 0) lower(&a, free_bytes + own, "of this machine's memory");
-    if (group.memory_bytes >= 0) lower(&a, group.memory_bytes + own, "in this control group");
+    if (free_bytes >= 0)
+        lower(&a, free_bytes / ranks + own,
+              ranks > 1 ? "of this machine's memory for each of its ranks" : "of this machine's memory");
+    if (group.memory_bytes >= 0)
+        lower(&a, group.memory_bytes / ranks + own,
+              ranks > 1 ? "in this control group for each of its ranks" : "in this control group");
     int64_t more = threads * THREAD_ADDRESSES;
     lower_by_rlimit(&a, RLIMIT_AS, read_kb("", "self/status", "VmSize") + more, rss,
                     "under the limit of address space, ulimit -v");

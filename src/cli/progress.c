@@ -17,8 +17,8 @@ static const double REDRAW_S = 0.1, PLAIN_EVERY_S = 10.0, PLAIN_AT_MOST_S = 1.0,
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* the log comes from any thread */
 static struct {
     bool quiet, verbose, terminal, colour;
-    char rank[24]; /* before a warning of another rank than the first */
-    bool drawn;    /* a bar stands on the current line of the terminal */
+    bool silent; /* another rank speaks for this one */
+    bool drawn;  /* a bar stands on the current line of the terminal */
     char what[64];
     double start_s, start_done; /* when and where `what` began */
     double shown_s, shown_done;
@@ -34,9 +34,10 @@ static void on_log(void *user, bw_log_level level, const char *line)
 {
     (void)user;
     pthread_mutex_lock(&lock);
-    if (level == BW_LOG_WARN || (level == BW_LOG_INFO && !bar.quiet) || bar.verbose) {
+    bool wanted = level == BW_LOG_WARN || (level == BW_LOG_INFO && !bar.quiet) || bar.verbose;
+    if (wanted && !bar.silent) {
         clear_bar();
-        fprintf(stderr, "%s%s%s\n", level == BW_LOG_WARN ? "warning: " : "", bar.rank, line);
+        fprintf(stderr, "%s%s\n", level == BW_LOG_WARN ? "warning: " : "", line);
     }
     pthread_mutex_unlock(&lock);
 }
@@ -45,9 +46,9 @@ void cli_progress_setup(bool quiet, bool verbose)
 {
     const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
     pthread_mutex_lock(&lock);
-    bar.quiet = quiet || !cli_ranks_speaks();
+    bar.silent = !cli_ranks_speaks();
+    bar.quiet = quiet || bar.silent;
     bar.verbose = verbose && !bar.quiet;
-    if (!cli_ranks_speaks()) (void)snprintf(bar.rank, sizeof bar.rank, "rank %d: ", bw_launched_rank());
     bar.terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
     bar.colour = bar.terminal && !(no_color && no_color[0]);
     pthread_mutex_unlock(&lock);

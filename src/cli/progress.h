@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 /* Receives the library's log from now on. `quiet`: warnings only; `verbose`: everything.
- * Of several ranks the first one is meant, the others give their warnings, with their number. */
+ * Of several ranks the first one speaks, and the others show nothing. */
 void cli_progress_setup(bool quiet, bool verbose);
 
 /* The work called `what` is done to the share `done` in [0, 1]; `detail` may be "". Cheap enough to call

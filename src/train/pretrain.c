@@ -172,7 +172,6 @@ static bw_status build(run *r)
 {
     bw_status st = BW_OK;
     const bw_pretrain_options *o = r->options;
-    BW_TRY(check_memory(r));
     BW_TRY(bw_network_create(&r->network, &r->config));
     BW_TRY(bw__trainer_create_on(&r->trainer, r->network, r->steps_per_epoch, &r->grid));
     r->total = bw_trainer_steps_total(r->trainer);
@@ -422,7 +421,7 @@ static bw_status score_probe(run *r, bw_step *step)
     step->has_probe_test = st == BW_OK;
     if (st == BW_EINTERRUPTED) return BW_OK; /* the request is in r->asked */
     if (st != BW_EDATA) return st;
-    bw_log(BW_LOG_WARN, "online probe: no more probe_top1 from here on: %s", bw_last_error());
+    if (leads(r)) bw_log(BW_LOG_WARN, "online probe: no more probe_top1 from here on: %s", bw_last_error());
     bw_dataset_free(r->test);
     r->test = NULL;
     return BW_OK;
@@ -545,6 +544,7 @@ bw_status bw_pretrain(const bw_pretrain_options *options)
         bw__environment_say(&r.config);
         bw__environment_say_ranks(&r.grid, r.host);
     }
+    BW_TRY(agree(&r, check_memory(&r))); /* of all, before any takes its own */
     BW_TRY(agree(&r, build(&r)));
     BW_TRY(agree(&r, leads(&r) ? open_run(&r) : BW_OK));
     BW_TRY(tell(&r, &r.state, sizeof r.state));

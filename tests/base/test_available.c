@@ -1,4 +1,5 @@
 #include "base/available.h"
+#include "base/machine.h"
 #include "data/temp_files.h"
 #include <sys/resource.h>
 
@@ -55,12 +56,27 @@ static void a_limit_of_address_space_decides_less_what_threads_take(void **state
     remove_folder(root);
 }
 
+static void ranks_of_one_machine_share_what_is_free(void **state)
+{
+    (void)state;
+    char *root = new_folder();
+    write_text(root, "proc/meminfo", "MemAvailable:    5000 kB\n");
+    write_text(root, "proc/self/status", "RssAnon:\t     300 kB\n");
+    bw__cores_are_shared(1, 4);
+    bw_available a = bw__available_memory(root, 1);
+    bw__cores_are_shared(1, 1);
+    assert_int_equal(a.bytes, (1250 + 300) * KB);
+    assert_non_null(strstr(a.limit, "for each of its ranks"));
+    remove_folder(root);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_machine_gives_what_is_free_and_what_is_taken_already),
         cmocka_unit_test(a_control_group_that_leaves_less_decides),
         cmocka_unit_test(nothing_known_limits_nothing),
+        cmocka_unit_test(ranks_of_one_machine_share_what_is_free),
         cmocka_unit_test(a_limit_of_address_space_decides_less_what_threads_take),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
