@@ -101,20 +101,28 @@ out:
 
 /* --- threads --- */
 
-static bw_status check_threads(const report *r, const char *loss, int threads)
+/* The largest difference on the problem of a seed. */
+static bw_status compare_threads(double *out, const char *loss, int threads, int seed)
 {
     bw_status st = BW_OK;
     bw_selftest_side one = { .grid = bw__grid_alone() }, all = { .grid = bw__grid_alone() };
     bw_network *start = NULL;
     bw_selftest_rates rates;
     bw_selftest_distance d;
-    char name[64], threads_text[32], lr[64];
+    char name[64], threads_text[32], seed_text[32], lr[64];
     (void)snprintf(name, sizeof name, "loss.name=%s", loss);
+    (void)snprintf(seed_text, sizeof seed_text, "seed=%d", seed);
     (void)snprintf(threads_text, sizeof threads_text, "threads=%d", threads);
-    const char *settings[] = {
-        "train.order=end-to-end", "head.pool=cbe", "head.dim=24", "train.batch=16", name, NULL, NULL, NULL
-    };
-    enum { RATE = 5, THREADS };
+    const char *settings[] = { "train.order=end-to-end",
+                               "head.pool=cbe",
+                               "head.dim=24",
+                               "train.batch=16",
+                               name,
+                               seed_text,
+                               NULL,
+                               NULL,
+                               NULL };
+    enum { RATE = 6, THREADS };
     BW_TRY(bw__selftest_find_rates(&rates, settings));
     (void)snprintf(lr, sizeof lr, "optimizer.lr=%.9g", rates.lr[0]);
     settings[RATE] = lr;
@@ -125,13 +133,26 @@ static bw_status check_threads(const report *r, const char *loss, int threads)
     BW_TRY(bw__selftest_train(&all));
     BW_TRY(bw__selftest_network(&start, &one.config));
     bw__selftest_compare(&d, start, &one, &all);
-    tell(r, "all threads against one", loss, fmax(d.by_loss, fmax(d.by_statistics, d.by_weights)),
-         THREADS_LIMIT);
+    *out = fmax(d.by_loss, fmax(d.by_statistics, d.by_weights));
+    if (isnan(d.by_loss + d.by_statistics + d.by_weights)) *out = (double)NAN;
 out:
     bw_network_free(start);
     bw__selftest_drop(&one);
     bw__selftest_drop(&all);
     return st;
+}
+
+/* As with ranks, on one of three problems: rounding may move the input of a ReLU across 0. */
+static bw_status check_threads(const report *r, const char *loss, int threads)
+{
+    enum { TRIES = 3 };
+    double difference = HUGE_VAL;
+    for (int i = 0; i < TRIES && !(difference <= THREADS_LIMIT); i++) {
+        bw_status st = compare_threads(&difference, loss, threads, i);
+        if (st != BW_OK) return st;
+    }
+    tell(r, "all threads against one", loss, difference, THREADS_LIMIT);
+    return BW_OK;
 }
 
 bw_status bw__selftest_machine(bool *passed, int threads, bw_machine_check_fn on_check, void *user)
