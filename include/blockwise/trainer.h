@@ -94,24 +94,30 @@ typedef enum bw_request { BW_GO_ON, BW_SAVE_AND_GO_ON, BW_SAVE_AND_STOP } bw_req
 
 /** A whole pretraining run with its folder. Strings are borrowed for the call. */
 typedef struct bw_pretrain_options {
-    bw_comm *comm;           /**< ranks that train together, each calling bw_pretrain(); NULL: alone */
-    const bw_config *config; /**< resolved or not; with ranks, that of rank 0 is the run's */
-    const char *data;        /**< where the images are; the training split is used */
-    const char *format;      /**< NULL: found out by looking */
-    const char *out;         /**< run folder */
-    bool resume;
+    bw_comm *comm; /**< ranks that train together, each calling bw_pretrain(); NULL: alone */
+    /** Resolved or not; with ranks, that of rank 0 is the run's. `threads` and `data.threads` that no load
+     * and no bw_config_set() gave are each rank's own. */
+    const bw_config *config;
+    const char *data;    /**< where the images are, on every rank; the training split is used */
+    const char *format;  /**< NULL: found out by looking */
+    const char *out;     /**< run folder; of ranks that of rank 0, which alone sees it */
+    bool resume;         /**< these three: of rank 0 */
     const char *init;    /**< weights to start from, or NULL */
     const char *command; /**< for environment.json, or NULL */
     void *user;
-    /** Called once before the first step: total steps, first step (> 0 after a resume). May be NULL. */
+    /** Called once before the first step: total steps, first step (> 0 after a resume). May be NULL; this and
+     *  on_step on rank 0 alone. */
     void (*on_start)(void *user, int64_t total_steps, int64_t first_step, int64_t images);
     void (*on_step)(void *user, const bw_step *step); /**< may be NULL */
-    bw_request (*request)(void *user);                /**< asked after every step; may be NULL */
+    bw_request (*request)(void *user); /**< asked after every step, on every rank: the most that any of them
+                                            answers is done by all; may be NULL */
 } bw_pretrain_options;
 
-/** Runs until the end, a request to stop, or a failure.
+/** Runs until the end, a request to stop, or a failure. Of several ranks the lowest that failed (of a request
+ * to stop, rank 0) returns why, and the others BW_EREMOTE; see bw_comm_all_failed().
  *  @return BW_OK; BW_EEXIST (folder exists, no resume); BW_EINVAL; BW_EDATA; BW_EIO; BW_ENONFINITE (the last
- *          good checkpoint is kept); BW_EINTERRUPTED (a checkpoint was written); BW_ENOMEM; BW_EKERNEL */
+ *          good checkpoint is kept); BW_EINTERRUPTED (a checkpoint was written); BW_ENOMEM; BW_EKERNEL;
+ *          BW_EREMOTE */
 BW_API BW_MUST_CHECK
 bw_status bw_pretrain(const bw_pretrain_options *options);
 
