@@ -1,4 +1,4 @@
-/* The loader over a data set in memory, in which any image can be made unreadable. */
+/* The loader over a data set in memory, in which any image can be made unreadable. label: tsan */
 #include "check.h"
 #include "base/error.h"
 #include "data/augment.h"

@@ -1,4 +1,4 @@
-/* The loader over shards of unequal sizes. "label: tsan": threads read and ranks share out without races. */
+/* The loader over shards of unequal sizes, read by several threads. label: tsan */
 #include "dataset_check.h"
 #include "tar_files.h"
 #include "data/loader.h"
