@@ -279,7 +279,7 @@ static void put_tail(builder *b)
         (void)fwrite(&b->folders.images[i], sizeof *b->folders.images, 1, b->records);
         put_text(b, b->folders.names[i]);
     }
-    (void)fwrite(b->label_images, sizeof *b->label_images, (size_t)b->labels, b->records);
+    if (b->labels) (void)fwrite(b->label_images, sizeof *b->label_images, (size_t)b->labels, b->records);
     const bw_tar_remark *remarks[] = { &b->bad_labels, &b->extra_images };
     for (int i = 0; i < 2; i++) {
         (void)fwrite(&remarks[i]->count, sizeof remarks[i]->count, 1, b->records);

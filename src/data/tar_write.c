@@ -17,7 +17,24 @@ static bw_status cannot_write(const char *path, int reason)
 
 static bw_status fail_archive(const bw_tar_files *files)
 {
-    return cannot_write(files->at[files->n - 1].path, archive_errno(files->archive));
+    return cannot_write(files->at[files->n - 1].path,
+                        files->failed ? files->failed : archive_errno(files->archive));
+}
+
+/* libarchive never hears of a failure: it would not free what it holds then (3.6). It is kept in `failed`. */
+static la_ssize_t write_block(struct archive *archive, void *user, const void *block, size_t size)
+{
+    bw_tar_files *files = user;
+    (void)archive;
+    for (size_t done = 0; done < size && !files->failed;) {
+        const ssize_t n = write(files->fd, (const char *)block + done, size - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0)
+            files->failed = n < 0 ? errno : EIO;
+        else
+            done += (size_t)n;
+    }
+    return (la_ssize_t)size;
 }
 
 /* The hidden name of a file while it is written. */
@@ -75,11 +92,13 @@ bw_status bw__tar_files_begin(bw_tar_files *files, const char *path)
     bw_status st = BW_OK;
     BW_TRY(new_file(files, path));
     files->bytes = 0;
+    files->failed = 0;
     files->archive = archive_write_new();
     if (!files->archive) BW_TRY(bw_fail(BW_ENOMEM, "out of memory: writer of tar archives"));
     /* GNU's format keeps names of any bytes and length, and every reader knows it. */
     if (archive_write_set_format_gnutar(files->archive) != ARCHIVE_OK ||
-        archive_write_open_fd(files->archive, files->fd) != ARCHIVE_OK)
+        archive_write_set_bytes_in_last_block(files->archive, 1) != ARCHIVE_OK ||
+        archive_write_open(files->archive, files, NULL, write_block, NULL) != ARCHIVE_OK)
         st = fail_archive(files);
 out:
     return st;
@@ -96,7 +115,7 @@ bw_status bw__tar_files_add(bw_tar_files *files, const char *name, const void *b
     archive_entry_set_size(e, (la_int64_t)size);
     archive_entry_set_mtime(e, 0, 0);
     if (archive_write_header(files->archive, e) != ARCHIVE_OK ||
-        archive_write_data(files->archive, bytes, size) != (la_ssize_t)size)
+        archive_write_data(files->archive, bytes, size) != (la_ssize_t)size || files->failed)
         st = fail_archive(files);
     archive_entry_free(e);
     const size_t length = strlen(name), extra = length > NAME_IN_HEADER ? 2 * BLOCK + length : 0;
@@ -106,7 +125,8 @@ bw_status bw__tar_files_add(bw_tar_files *files, const char *name, const void *b
 
 bw_status bw__tar_files_end(bw_tar_files *files)
 {
-    bw_status st = archive_write_close(files->archive) == ARCHIVE_OK ? BW_OK : fail_archive(files);
+    const bool good = archive_write_close(files->archive) == ARCHIVE_OK && !files->failed;
+    bw_status st = good ? BW_OK : fail_archive(files);
     (void)archive_write_free(files->archive);
     files->archive = NULL;
     if (st == BW_OK) st = close_file(files, files->at[files->n - 1].path);
@@ -161,7 +181,7 @@ bw_status bw__tar_files_commit(bw_tar_files *files)
 void bw__tar_files_clear(bw_tar_files *files)
 {
     if (files->archive) {
-        (void)archive_write_fail(files->archive); /* it would write its end otherwise */
+        if (!files->failed) files->failed = ECANCELED; /* no need to write its end */
         (void)archive_write_free(files->archive);
         if (files->fd >= 0) (void)close(files->fd);
     }

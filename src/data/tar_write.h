@@ -19,6 +19,7 @@ typedef struct bw_tar_files {
     int64_t n, room;
     struct archive *archive; /* the one that is being written, as `fd` */
     int fd;
+    int failed;    /* errno of the first write that failed; what follows it is dropped */
     int64_t bytes; /* in it so far */
 } bw_tar_files;
 
