@@ -139,28 +139,60 @@ static double sample_sum(const float *v, int64_t count, double about, bool squar
     return s;
 }
 
-/* Mean and unbiased standard deviation of every view's whole tensor. */
-static void view_moments(const bw_noise *z, bw_exec *x, double *mean, double *std, double *part, float *rooms,
+/* Kind `all`: what its views have of this rank and then of all. */
+typedef struct view_sums {
+    double mean[BW_VIEWS], squares[BW_VIEWS]; /* squares: sum about the mean */
+    double dot[BW_VIEWS];                     /* backward: sum of diff * eps */
+    double count;                             /* values of each */
+} view_sums;
+
+/* One message. */
+static void join_ranks(const bw_noise *z, bw_exec *x, view_sums *s)
+{
+    double message[3 * BW_VIEWS] = { 0 }; /* means, biased variances, dots */
+    if (bw__exec_ranks(x) == 1) return;
+    for (int v = 0; v < z->views; v++) {
+        message[v] = s->mean[v];
+        message[z->views + v] = s->squares[v] / s->count;
+        message[2 * z->views + v] = s->dot[v];
+    }
+    bw__exec_join_moments(x, message, z->views, z->views);
+    s->count *= (double)bw__exec_ranks(x);
+    for (int v = 0; v < z->views; v++) {
+        s->mean[v] = message[v];
+        s->squares[v] = message[z->views + v] * s->count;
+        s->dot[v] = message[2 * z->views + v];
+    }
+}
+
+/* Mean of every view's whole tensor and the squares about it. */
+static void view_moments(const bw_noise *z, bw_exec *x, view_sums *s, double *part, float *rooms,
                          const void *src)
 {
     int64_t size = sample_size(z);
-    double count = (double)(z->n * size);
+    double *mean = s->mean;
+    s->count = (double)(z->n * size);
     FOR_SAMPLES(part[i] = sample_sum(const_sample_in(z, m.src, src, i), size, 0.0, false));
     for (int v = 0; v < z->views; v++)
-        mean[v] = sum_samples(part, v, z->n) / count;
+        mean[v] = sum_samples(part, v, z->n) / s->count;
     FOR_SAMPLES(part[i] = sample_sum(const_sample_in(z, m.src, src, i), size, mean[i / z->n], true));
     for (int v = 0; v < z->views; v++)
-        std[v] = count > 1.0 ? sqrt(sum_samples(part, v, z->n) / (count - 1.0)) : 0.0;
+        s->squares[v] = sum_samples(part, v, z->n);
 }
 
-static void forward_sample(const bw_noise *z, room m, void *dst, const void *src, const double *std,
+static double view_std(const view_sums *s, int view)
+{
+    return s->count > 1.0 ? sqrt(s->squares[view] / (s->count - 1.0)) : 0.0;
+}
+
+static void forward_sample(const bw_noise *z, room m, void *dst, const void *src, const view_sums *of_view,
                            int64_t i)
 {
     const float *s = const_sample_in(z, m.src, src, i);
     float *d = z->type == BW_F32 ? (float *)dst + i * sample_size(z) : m.diff;
     z->eps(z->user, m.eps, i, sample_size(z));
     if (z->kind == BW_NOISE_ALL) {
-        float scale = (float)(z->sigma * std[i / z->n]);
+        float scale = (float)(z->sigma * view_std(of_view, (int)(i / z->n)));
         for (int64_t j = 0; j < sample_size(z); j++)
             d[j] = s[j] + scale * m.eps[j];
     } else {
@@ -171,15 +203,18 @@ static void forward_sample(const bw_noise *z, room m, void *dst, const void *src
 
 void bw__noise_forward(const bw_noise *z, bw_exec *x, void *dst, const void *src)
 {
-    double mean[BW_VIEWS] = { 0 }, std[BW_VIEWS] = { 0 };
+    view_sums sums = { 0 };
     size_t mark = bw__exec_mark(x);
     float *rooms = bw__exec_take_f32(x, x->threads * room_count(z));
     double *part = bw__arena_take(&x->arena, x->side, (size_t)(z->views * z->n) * sizeof *part);
     double begin = bw__profile_begin(x);
     BW_ASSERT(z->views <= BW_VIEWS && z->kind != BW_NOISE_NONE);
     if (bw__exec_is_dry(x)) goto out;
-    if (z->kind == BW_NOISE_ALL) view_moments(z, x, mean, std, part, rooms, src);
-    FOR_SAMPLES(forward_sample(z, m, dst, src, std, i));
+    if (z->kind == BW_NOISE_ALL) {
+        view_moments(z, x, &sums, part, rooms, src);
+        join_ranks(z, x, &sums);
+    }
+    FOR_SAMPLES(forward_sample(z, m, dst, src, &sums, i));
 out:
     bw__profile_end(x, begin, "noise", "forward", 0);
     bw__exec_release(x, mark);
@@ -209,13 +244,18 @@ static void add_deviation(const bw_noise *z, room m, void *diff, const void *src
 
 /* Kind `all`: the sum over the view comes first, then one pass without eps. */
 static void backward_all(const bw_noise *z, bw_exec *x, void *diff, const void *src, float *rooms,
-                         const double *part, const double *mean, const double *std)
+                         double *part)
 {
-    int64_t size = sample_size(z);
+    view_sums s = { 0 };
     double k[BW_VIEWS] = { 0 };
+    view_moments(z, x, &s, part, rooms, src);
+    FOR_SAMPLES(part[i] = sample_dot(z, m, diff, i));
     for (int v = 0; v < z->views; v++)
-        if (std[v] > 0.0) k[v] = z->sigma * sum_samples(part, v, z->n) / ((double)(z->n * size - 1) * std[v]);
-    FOR_SAMPLES(add_deviation(z, m, diff, src, k[i / z->n], mean[i / z->n], i));
+        s.dot[v] = sum_samples(part, v, z->n);
+    join_ranks(z, x, &s);
+    for (int v = 0; v < z->views; v++)
+        if (s.squares[v] > 0.0) k[v] = z->sigma * s.dot[v] / ((s.count - 1.0) * view_std(&s, v));
+    FOR_SAMPLES(add_deviation(z, m, diff, src, k[i / z->n], s.mean[i / z->n], i));
 }
 
 static void backward_sample(const bw_noise *z, room m, void *diff, const void *src, int64_t i)
@@ -228,20 +268,16 @@ static void backward_sample(const bw_noise *z, room m, void *diff, const void *s
 
 void bw__noise_backward(const bw_noise *z, bw_exec *x, void *diff, const void *src)
 {
-    double mean[BW_VIEWS] = { 0 }, std[BW_VIEWS] = { 0 };
     size_t mark = bw__exec_mark(x);
     float *rooms = bw__exec_take_f32(x, x->threads * room_count(z));
     double *part = bw__arena_take(&x->arena, x->side, (size_t)(z->views * z->n) * sizeof *part);
     double begin = bw__profile_begin(x);
     BW_ASSERT(z->views <= BW_VIEWS && z->kind != BW_NOISE_NONE);
     if (bw__exec_is_dry(x)) goto out;
-    if (z->kind == BW_NOISE_ALL) {
-        view_moments(z, x, mean, std, part, rooms, src);
-        FOR_SAMPLES(part[i] = sample_dot(z, m, diff, i));
-        backward_all(z, x, diff, src, rooms, part, mean, std);
-    } else {
+    if (z->kind == BW_NOISE_ALL)
+        backward_all(z, x, diff, src, rooms, part);
+    else
         FOR_SAMPLES(backward_sample(z, m, diff, src, i));
-    }
 out:
     bw__profile_end(x, begin, "noise", "backward", 0);
     bw__exec_release(x, mark);

@@ -7,6 +7,9 @@
  *
  *     diff_src = diff_dst + sigma * (sum over the group of diff_dst * eps) * (src - mean) / ((n - 1) s)
  *
+ * Where ranks share the batch (x->comm) the tensor of kind `all` is that of all of them, in one message of 3
+ * views doubles for each direction; `n` counts samples of this rank, for eps too.
+ *
  * Where the group has one value or s = 0, noise and its gradient are 0. The authors' code takes kind `c` over
  * H; this is the stated meaning, channels. */
 #ifndef BW_NN_NOISE_H
