@@ -59,18 +59,32 @@ static void gram_of(double *gram, double *panel, const float *z, int64_t n, int6
     }
 }
 
+/* Rows that each rank gives, so that all together are at most MAX_ROWS. */
+static int64_t rows_of_rank(const bw_exec *x, int64_t n)
+{
+    int64_t share = MAX_ROWS / bw__exec_ranks(x);
+    if (share == 0) share = 1;
+    return n < share ? n : share;
+}
+
 bw_status bw__health(bw_health *out, bw_exec *x, const float *z, int64_t n, int64_t d)
 {
     bw_status st = BW_OK;
-    if (n > MAX_ROWS) n = MAX_ROWS;
+    const int64_t own = rows_of_rank(x, n);
+    n = own * bw__exec_ranks(x);
     int64_t m = n < d ? n : d;
     size_t mark = bw__exec_mark(x);
+    float *all = bw__exec_ranks(x) > 1 ? bw__exec_take_f32(x, n * d) : NULL;
     double *gram = bw__arena_take(&x->arena, x->side, (size_t)(m * m) * sizeof *gram);
     double *panel = bw__arena_take(&x->arena, x->side, (size_t)(PANEL * m) * sizeof *panel);
     double *values = bw__arena_take(&x->arena, x->side, (size_t)m * sizeof *values);
     double *norm = bw__arena_take(&x->arena, x->side, (size_t)n * sizeof *norm);
     *out = (bw_health){ 0 };
     if (bw__exec_is_dry(x)) goto out;
+    if (all) {
+        BW_TRY(bw__comm_gather(x->comm, all, z, (size_t)(own * d) * sizeof *all));
+        z = all;
+    }
     gram_of(gram, panel, z, n, d);
     BW_TRY(bw__symmetric_eigenvalues_f64(values, gram, m));
     *out = (bw_health){ .embedding_std = embedding_std(z, n, d, norm),
@@ -87,12 +101,15 @@ double bw__dead_channels(bw_exec *x, const void *out, int64_t n, int64_t positio
     float *mean = bw__exec_take_f32(x, n * c); /* of values >= 0: it is 0 where all of them are */
     int64_t dead = c;
     bw__gsp_forward(x, x->type, mean, out, n, positions, c);
+    for (int64_t j = 0; j < c && !bw__exec_is_dry(x); j++) {
+        int64_t i = 0;
+        while (i < n && mean[i * c + j] == 0.0f)
+            i++;
+        mean[j] = i < n ? 1.0f : 0.0f; /* the first image's is no longer needed */
+    }
+    bw__exec_sum_f32(x, mean, c);
     for (int64_t j = 0; j < c && !bw__exec_is_dry(x); j++)
-        for (int64_t i = 0; i < n; i++)
-            if (mean[i * c + j] != 0.0f) {
-                dead--;
-                break;
-            }
+        dead -= mean[j] > 0.0f;
     bw__exec_release(x, mark);
     return (double)dead / (double)c;
 }
