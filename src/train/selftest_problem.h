@@ -1,5 +1,5 @@
 /* The problem that both parts of the self-test train on, and how far two who did are apart. A small network
- * on pictures of random patches, SGD without noise, five steps. */
+ * on pictures of random patches, SGD with noise `all`, five steps. */
 #ifndef BW_TRAIN_SELFTEST_PROBLEM_H
 #define BW_TRAIN_SELFTEST_PROBLEM_H
 #include "train/selftest.h"
