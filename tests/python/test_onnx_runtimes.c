@@ -113,7 +113,7 @@ static void disturb(bw_network *net)
             float *v = net->params[k].values + p->offset;
             if (p->kind == BW_PARAM_CONV || p->kind == BW_PARAM_LINEAR) continue;
             for (int64_t j = 0; j < p->count; j++) {
-                double u = bw__rng_uniform(&rng);
+                double u = bw__rng_uniform_f64(&rng);
                 v[j] = (float)(p->kind == BW_PARAM_BN_WEIGHT || p->kind == BW_PARAM_RUNNING_VAR ? 0.5 + u
                                                                                                 : u - 0.5);
             }
