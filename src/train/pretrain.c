@@ -12,6 +12,7 @@
 #include "train/labels.h"
 #include "train/online_score.h"
 #include "train/pretrain_internal.h"
+#include "train/state.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,7 @@ static void release(bw_pretraining *r)
     bw__metrics_close(r->metrics);
     bw__free(r->history);
     bw__loader_free(r->loader);
+    bw__step_records_free(r->records, r->status);
     bw_trainer_free(r->trainer);
     bw_network_free(r->network);
     bw_dataset_free(r->dataset);
@@ -40,16 +42,6 @@ static bw_status check_options(const bw_pretraining *r)
     return BW_OK;
 }
 
-/* A row of the grid would have its own blocks' state alone, and files are written from one place. */
-static bw_status check_rows(const bw_pretraining *r)
-{
-    if (r->grid.rows == 1) return BW_OK;
-    return bw_fail(BW_EINVAL,
-                   "parallel.block %d: a run of several ranks shares its batches, not its blocks; "
-                   "set parallel.block 1",
-                   r->grid.rows);
-}
-
 /* The settings and the grid, alike on all ranks. */
 static bw_status settle(bw_pretraining *r)
 {
@@ -59,7 +51,6 @@ static bw_status settle(bw_pretraining *r)
     BW_TRY(bw__pretrain_agree(r, bw_config_resolve(&r->config)));
     BW_TRY(bw__accord_type(&r->config, r->comm));
     BW_TRY(bw__pretrain_agree(r, bw__grid_create(&r->grid, r->comm, &r->config)));
-    BW_TRY(bw__pretrain_agree(r, check_rows(r)));
 out:
     return st;
 }
@@ -127,6 +118,7 @@ static bw_status check_memory(const bw_pretraining *r)
     bw_config config = r->config;
     if (config.train.steps == 0) return BW_OK;
     config.parallel.data = r->grid.data;
+    config.parallel.block = r->grid.rows;
     return bw_plan_check(&config);
 }
 
@@ -136,6 +128,7 @@ static bw_status build(bw_pretraining *r)
     const bw_pretrain_options *o = r->options;
     BW_TRY(bw_network_create(&r->network, &r->config));
     BW_TRY(bw__trainer_create_on(&r->trainer, r->network, r->steps_per_epoch, &r->grid));
+    BW_TRY(bw__step_records_open(&r->records, &r->grid, r->network));
     r->total = bw_trainer_steps_total(r->trainer);
     if (bw__pretrain_leads(r) && o->init && r->state == BW_RUN_NEW)
         BW_TRY(bw_network_init_from(r->network, o->init));
@@ -143,9 +136,11 @@ out:
     return st;
 }
 
+/* The other rows get what the first makes of the images. */
 static bw_status start_loader(bw_pretraining *r)
 {
     const bw_config *c = &r->config;
+    if (r->grid.row > 0) return BW_OK;
     const int64_t images = bw__grid_images(&r->grid, c);
     const bw_loader_config config = { .mode = BW_LOADER_VIEWS,
                                       .image_size = c->data.image_size,
@@ -198,21 +193,28 @@ static bool told_to_stop(void *user)
 static bool is_scored(const bw_pretraining *r, int64_t step)
 {
     int64_t every = r->config.probe.every * r->steps_per_epoch;
-    return r->test && every > 0 && (step % every == 0 || step == r->total);
+    return r->test && (!r->unscored || r->grid.rows > 1) && every > 0 &&
+           (step % every == 0 || step == r->total);
 }
 
+/* One row deals the test images to its ranks; with more, rank 0 alone can have all blocks. */
 static bw_status score_probe(bw_pretraining *r, bw_step *step)
 {
-    bw_status st =
-        bw__online_score(step->probe_top1, r->trainer->probe, r->network, r->test, r->comm, told_to_stop, r);
+    bw_status st = BW_OK;
+    const bool several = r->grid.rows > 1;
+    BW_TRY(bw__state_collect(r->network, r->trainer->probe, &r->grid));
+    if (several && (!bw__pretrain_leads(r) || r->unscored)) return BW_OK;
+    st = bw__online_score(step->probe_top1, r->trainer->probe, r->network, r->test, several ? NULL : r->comm,
+                          told_to_stop, r);
     step->has_probe_test = st == BW_OK;
     if (st == BW_EINTERRUPTED) return BW_OK; /* the request is in r->asked */
     if (st != BW_EDATA) return st;
     if (bw__pretrain_leads(r))
         bw_log(BW_LOG_WARN, "online probe: no more probe_top1 from here on: %s", bw_last_error());
-    bw_dataset_free(r->test);
-    r->test = NULL;
-    return BW_OK;
+    r->unscored = true;
+    st = BW_OK;
+out:
+    return st;
 }
 
 static bw_status record(bw_pretraining *r, const bw_step *step)
@@ -224,29 +226,66 @@ static bw_status record(bw_pretraining *r, const bw_step *step)
     return st;
 }
 
-/* What any rank was asked to do, the most of it, and how its step went. */
-static bw_status agree_on_step(bw_pretraining *r, bw_request *request, bw_status own)
+bw_status bw__pretrain_record(bw_pretraining *r, bw_request *asked, bool all)
 {
-    enum { REQUEST, RSS, N };
-    int64_t most[N] = { [REQUEST] = r->asked != BW_GO_ON ? r->asked : ask(r), [RSS] = bw__peak_rss_bytes() };
-    r->asked = BW_GO_ON;
-    bw_status st = bw__comm_agree_on(r->comm, own, most, N);
-    *request = (bw_request)most[REQUEST];
-    r->rss_mb = (double)most[RSS] / 1e6;
+    bw_step step;
+    bool there = bw__pretrain_leads(r);
+    bw_status st = BW_OK;
+    while (st == BW_OK && there) {
+        bw_request of_rows = BW_GO_ON;
+        st = bw__step_records_take(r->records, &step, &there, &of_rows, all);
+        if (of_rows > *asked) *asked = of_rows;
+        if (st == BW_OK && there) st = record(r, &step);
+    }
     return st;
 }
 
+/* What any rank that shares this one's batch was asked to do, the most of it, and how its step went. In the
+ * first row rank 0 brings what the others were asked some steps ago. */
+static bw_status agree_on_step(bw_pretraining *r, bw_request *request, bw_step *step)
+{
+    enum { REQUEST, RSS, N };
+    bw_request asked = BW_GO_ON, own;
+    bw_status st = BW_OK;
+    if (r->grid.row == 0) {
+        st = bw__step_records_put(r->records, step, BW_GO_ON);
+        if (st == BW_OK) st = bw__pretrain_record(r, &asked, false);
+    }
+    own = r->asked != BW_GO_ON ? r->asked : ask(r);
+    r->asked = BW_GO_ON;
+    if (own > asked) asked = own;
+    int64_t most[N] = { [REQUEST] = asked, [RSS] = bw__peak_rss_bytes() };
+    st = bw__comm_agree_on(r->grid.rows > 1 ? r->grid.batch : r->comm, st, most, N);
+    *request = (bw_request)most[REQUEST];
+    r->rss_mb = (double)most[RSS] / 1e6;
+    if (st != BW_OK || r->grid.row == 0) return st;
+    step->peak_rss_mb = r->rss_mb;
+    return bw__step_records_put(r->records, step, *request);
+}
+
+/* With several rows a request takes effect a step later, in all rows behind the same step: the first row
+ * decides between its steps, and the decision goes with the next one. */
+static bw_request decide(bw_pretraining *r, bw_request asked)
+{
+    bw_request now = (bw_request)r->trainer->note;
+    if (r->grid.rows == 1) return asked;
+    if (r->grid.row == 0) r->trainer->note = (int)asked;
+    return now;
+}
+
 /* A failure in the middle of a step, where ranks wait for each other, is of one rank alone and not agreed on:
- * whoever started the ranks ends them all. That the training diverged all of them find at the same place. */
+ * whoever started the ranks ends them all. That the training diverged all of one row find at the same place.
+ */
 static bw_status one_step(bw_pretraining *r, bw_request *request, double *last_s)
 {
     const bw_batch *batch = NULL;
     bw_step step;
 
-    bw_status st = bw__loader_next(r->loader, &batch);
+    bw_status st = r->loader ? bw__loader_next(r->loader, &batch) : BW_OK;
     if (st != BW_OK) return st;
-    BW_ASSERT(batch && batch->step == bw_trainer_steps_done(r->trainer));
-    st = bw_trainer_step(r->trainer, &step, batch->images, batch->labels);
+    BW_ASSERT(!r->loader || (batch && batch->step == bw_trainer_steps_done(r->trainer)));
+    st = bw_trainer_step(r->trainer, &step, batch ? batch->images : NULL, batch ? batch->labels : NULL);
+    if (st == BW_ENONFINITE && r->grid.rows > 1) return not_finite(r);
     if (st == BW_ENONFINITE) return bw__pretrain_agree(r, not_finite(r));
     if (st != BW_OK) return st;
     r->network->steps = step.step;
@@ -258,7 +297,9 @@ static bw_status one_step(bw_pretraining *r, bw_request *request, double *last_s
     step.samples_per_s = (double)r->config.train.batch / (now - *last_s);
     *last_s = now;
     if (step.peak_rss_mb < r->rss_mb) step.peak_rss_mb = r->rss_mb;
-    return agree_on_step(r, request, bw__pretrain_leads(r) ? record(r, &step) : BW_OK);
+    st = agree_on_step(r, request, &step);
+    *request = decide(r, *request);
+    return st;
 }
 
 static bw_status train(bw_pretraining *r)
@@ -328,6 +369,7 @@ bw_status bw_pretrain(const bw_pretrain_options *options)
     BW_TRY(bw__pretrain_tell(&r, &r.state, sizeof r.state));
     if (r.state == BW_RUN_COMPLETE) goto out;
     BW_TRY(open_inputs(&r));
+    BW_TRY(bw__grid_balance(&r.grid, &r.config));
     BW_TRY(bw__environment_hosts(&r.host, r.comm, &r.config));
     if (bw__pretrain_leads(&r)) {
         bw__environment_say(&r.config);
@@ -347,6 +389,7 @@ bw_status bw_pretrain(const bw_pretrain_options *options)
     }
     BW_TRY(bw__pretrain_agree(&r, bw__pretrain_leads(&r) ? finish(&r) : BW_OK));
 out:
+    r.status = st;
     release(&r);
     return st;
 }

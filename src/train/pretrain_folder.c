@@ -49,7 +49,10 @@ static bw_status write_checkpoint(bw_pretraining *r, int64_t step)
 {
     const char *path;
     bw_status st = check_weights(r->network, step);
-    /* A checkpoint promises all metrics up to its step. */
+    /* A checkpoint promises all metrics up to its step. A request among them has come to its end with it. */
+    bw_request asked = BW_GO_ON;
+    if (st == BW_OK && r->metrics) st = bw__pretrain_record(r, &asked, true);
+    if (asked > r->asked) r->asked = asked;
     if (st == BW_OK && r->metrics) st = bw__metrics_sync(r->metrics);
     if (st == BW_OK) st = bw__run_path(&path, r->folder, BW_RUN_CHECKPOINTS);
     if (st == BW_OK)
@@ -62,7 +65,8 @@ bw_status bw__pretrain_save(bw_pretraining *r, int64_t step)
 {
     bw_status st = BW_OK;
     if (step == r->saved) return BW_OK;
-    BW_TRY(bw__state_compare(r->network, r->trainer->probe, r->comm));
+    BW_TRY(bw__state_compare(r->network, r->trainer->probe, &r->grid));
+    BW_TRY(bw__state_collect(r->network, r->trainer->probe, &r->grid));
     BW_TRY(bw__pretrain_agree(r, bw__pretrain_leads(r) ? write_checkpoint(r, step) : BW_OK));
     r->saved = step;
 out:
@@ -177,7 +181,7 @@ bw_status bw__pretrain_distribute(bw_pretraining *r)
     BW_TRY(bw__pretrain_tell(r, where, sizeof where));
     r->first = where[0];
     r->saved = where[1];
-    BW_TRY(bw__state_share(r->network, r->trainer->probe, r->comm));
+    BW_TRY(bw__state_share(r->network, r->trainer->probe, &r->grid));
     bw__trainer_set_steps_done(r->trainer, r->first);
 out:
     return st;

@@ -6,6 +6,7 @@
 #include "train/environment.h"
 #include "train/metrics.h"
 #include "train/run_folder.h"
+#include "train/step_records.h"
 #include "train/trainer_internal.h"
 #include "train/verdict.h"
 
@@ -21,7 +22,8 @@ typedef struct bw_pretraining {
     bw_dataset *test; /* for the online probe; NULL without */
     bw_network *network;
     bw_trainer *trainer;
-    bw_loader *loader;
+    bw_loader *loader;        /* of the first row alone */
+    bw_step_records *records; /* of rank 0 and of the first rank of each other row */
     bw_metrics *metrics;
     bw_history *history;                   /* of all steps, those before this process too */
     bw_verdict_word warned[BW_MAX_BLOCKS]; /* of what, or BW_VERDICT_NOT_TRAINED */
@@ -29,7 +31,9 @@ typedef struct bw_pretraining {
     int64_t first, total; /* steps done before this process, and of the whole run */
     int64_t saved;        /* step of the newest checkpoint, -1 before any */
     bw_request asked;     /* of this rank, while a step was scored */
-    double rss_mb;        /* the most of any rank, as of the step before */
+    double rss_mb;        /* the most of any rank of this row, as of the step before */
+    bool unscored;        /* test images could not be read: no more scores */
+    bw_status status;     /* of the run, when it is over */
 } bw_pretraining;
 
 /* Rank 0, which writes, says and judges. */
@@ -57,6 +61,10 @@ bw_status bw__pretrain_distribute(bw_pretraining *r);
 /* A checkpoint of rank 0, once all ranks are known to have the same; nothing where there is one of `step`. */
 BW_MUST_CHECK
 bw_status bw__pretrain_save(bw_pretraining *r, int64_t step);
+/* Writes, on rank 0, the steps that all rows have done; with `all` up to the last one. *asked becomes the
+ * most that ranks of other rows were asked to do. */
+BW_MUST_CHECK
+bw_status bw__pretrain_record(bw_pretraining *r, bw_request *asked, bool all);
 /* Of a block that is badly off, once and not at every measure; once more where dead channels have become a
  * collapse. */
 void bw__pretrain_warn_of_health(bw_pretraining *r, bool aloud);

@@ -14,7 +14,7 @@ struct bw_relay {
 /*     header | labels [images of a part] | activations [views, images, h, w, c]     each 64-byte aligned */
 typedef struct header {
     int64_t step, part;
-    int32_t has_labels, looking;
+    int32_t has_labels, looking, note;
 } header;
 
 static int64_t images_of_part(const bw_trainer *t)
@@ -121,6 +121,7 @@ bw_status bw__relay_receive(bw_trainer *t, const void **in)
     const int64_t images = images_of_part(t);
     memcpy(r->labels + t->part * images, (const char *)message + labels_at(), (size_t)images * sizeof(int));
     t->labels = h->has_labels ? r->labels : NULL;
+    t->note = h->note;
     *in = (const char *)message + activations_at(t);
     return BW_OK;
 }
@@ -143,9 +144,11 @@ bw_status bw__relay_pass_on(bw_trainer *t, const void *out)
     bw__profile_end_apart(&t->exec, begin, "ranks", "wait for the next row");
     if (st != BW_OK) return st;
     const int64_t images = images_of_part(t);
-    *(header *)message = (header){
-        .step = t->steps_done, .part = t->part, .has_labels = t->labels != NULL, .looking = t->looking
-    };
+    *(header *)message = (header){ .step = t->steps_done,
+                                   .part = t->part,
+                                   .has_labels = t->labels != NULL,
+                                   .looking = t->looking,
+                                   .note = t->note };
     if (t->labels)
         memcpy((char *)message + labels_at(), t->labels + t->part * images, (size_t)images * sizeof(int));
     memcpy((char *)message + activations_at(t), out, output_bytes(t) - activations_at(t));

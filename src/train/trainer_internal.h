@@ -34,6 +34,8 @@ struct bw_trainer {
     bool looking;           /* forward passes are for the embeddings alone: running statistics stay */
     size_t floor;           /* low end of the arena: what lies there for the whole batch */
     const int *labels;      /* of the running step, or NULL */
+    int note;               /* goes with a step from row to row: the caller's in the first row, there after a
+                               step in the others */
     bw_online_probe *probe; /* NULL without probe.every */
     float *grads; /* one buffer, as large as the trained parameters of the largest block that learns */
     bw_comm_work summing, summing_head; /* of `grads` over ranks: trunk and the rest, or all; and: */

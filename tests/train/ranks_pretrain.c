@@ -314,20 +314,23 @@ static void weights_that_differ_are_found_before_a_checkpoint(void **state)
 {
     (void)state;
     bw_network *network = NULL;
+    bw_grid grid;
     int last = bw_comm_size(ranks) - 1;
     CHECK_OK(bw_config_resolve(&config));
+    CHECK_OK(bw__grid_create(&grid, ranks, &config));
     CHECK_OK(bw_network_create(&network, &config));
-    CHECK_OK(bw__state_compare(network, NULL, ranks));
+    CHECK_OK(bw__state_compare(network, NULL, &grid));
     float *value = &network->params[2].values[5];
     if (bw_comm_rank(ranks) == last) *value = nextafterf(*value, 10.0f);
-    bw_status st = bw__state_compare(network, NULL, ranks);
+    bw_status st = bw__state_compare(network, NULL, &grid);
     assert_int_equal(st, bw_comm_rank(ranks) == last ? BW_EKERNEL : BW_EREMOTE);
     assert_int_equal(bw_comm_failed_rank(ranks), last);
     if (bw_comm_rank(ranks) == last)
         assert_non_null(strstr(bw_last_error(), "blocks.3.values is not what rank 0"));
-    CHECK_OK(bw__state_share(network, NULL, ranks));
-    CHECK_OK(bw__state_compare(network, NULL, ranks));
+    CHECK_OK(bw__state_share(network, NULL, &grid));
+    CHECK_OK(bw__state_compare(network, NULL, &grid));
     bw_network_free(network);
+    bw__grid_destroy(&grid);
 }
 
 static void hosts_with_other_images_are_refused(void **state)
