@@ -30,7 +30,7 @@ for loss in $("$BLOCKWISE" list losses); do
   counted 2 --set "loss.name=$loss"
 done
 says '^simultaneous resnet18, 16 px, batch 16, f32, 2 x 1 ranks'
-says '^1-4 +sums of gradients +4 '
+says '^1-4 +sums of gradients +8 ' # of each block's head and projector, and of its trunk
 says '^all ranks send [0-9]+ bytes a step, [0-9]+ a sample$'
 counted 4 --set train.order=end-to-end --set train.split=2
 says '^1-1 +sums of gradients +1 '

@@ -23,7 +23,8 @@ refused '-r 3: not a multiple of the 2 hosts' -r 3 2 1gbit true
 # Where this process may make no namespaces, the rest cannot be seen.
 ip netns add "bwt$$" 2>/dev/null || exit 77
 ip netns del "bwt$$"
-command -v tc >/dev/null && command -v ping >/dev/null && mpirun --version | grep -q 'Open MPI' || exit 77
+command -v tc >/dev/null && command -v ping >/dev/null && mpirun --version | grep -q "Open MPI" || exit 77
+"$BLOCKWISE" --version | grep -q "MPI: Open MPI" || exit 77
 refused 'RATE 1parsec: want a number with kbit, mbit or gbit' 2 1parsec true
 
 left() {
