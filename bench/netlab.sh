@@ -130,7 +130,7 @@ ip netns exec "$lab-0" ping -q -i 0.1 "$subnet.2" >"$work/busy" 2>&1 &
 pinger=$!
 begin=$(date +%s.%N)
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-mpirun -np "$ranks" --hostfile "$work/hosts" --map-by node --bind-to none --mca plm rsh --mca plm_rsh_agent "$work/agent" \
+mpirun -np "$ranks" --hostfile "$work/hosts" --map-by node --bind-to none --mca rtc_hwloc_vmhole none --mca plm rsh --mca plm_rsh_agent "$work/agent" \
   --mca btl tcp,self --mca btl_tcp_if_include "$subnet.0/24" --mca oob_tcp_if_include "$subnet.0/24" "$@" <&0 &
 mpi=$!
 wait "$mpi"

@@ -20,7 +20,14 @@ refused 'needs HOSTS, RATE and COMMAND' 2 1gbit
 refused 'HOSTS 1: not a number from 2 to 99' 1 1gbit true
 refused '-r 3: not a multiple of the 2 hosts' -r 3 2 1gbit true
 
-# Where this process may make no namespaces, the rest cannot be seen.
+finish_early() {
+  finish
+  exit
+}
+
+# The rest makes namespaces, links and two daemons of mpirun on one machine, where Open MPI 4.1 has been seen to
+# crash as it starts: run by hand, BW_NETLAB=1, where this process may make namespaces.
+[ "${BW_NETLAB:-}" = 1 ] || finish_early
 ip netns add "bwt$$" 2>/dev/null || exit 77
 ip netns del "bwt$$"
 command -v tc >/dev/null && command -v ping >/dev/null && mpirun --version | grep -q "Open MPI" || exit 77
