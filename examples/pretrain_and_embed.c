@@ -7,7 +7,6 @@
  * It needs nothing but the public headers and the shared library. */
 #include "blockwise/blockwise.h"
 #include <stdio.h>
-#include <stdlib.h>
 
 static void print_line(void *user, bw_log_level level, const char *line)
 {
@@ -101,8 +100,8 @@ static bw_status embed(const char *data, const char *run)
             print_features(images, features, index, rows,
                            bw_network_feature_dim(network, last, BW_FEATURE_TRUNK));
     }
-    free(features);
-    free(index);
+    bw_free(features);
+    bw_free(index);
     bw_dataset_free(images);
     bw_network_free(network);
     return status;

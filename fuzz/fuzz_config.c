@@ -22,8 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (bw_config_to_yaml(&text, &first) != BW_OK) return 0;
     if (bw_config_load(&second, text, strlen(text), "printed") != BW_OK) __builtin_trap();
     if (bw_config_to_yaml(&again, &second) != BW_OK || strcmp(text, again) != 0) __builtin_trap();
-    free(text);
-    free(again);
+    bw_free(text);
+    bw_free(again);
     memcpy(second.is_set, first.is_set, sizeof second.is_set); /* a printed text gives every key */
     if (memcmp(&first, &second, sizeof first) != 0) __builtin_trap();
     if (bw_config_resolve(&first) == BW_OK && bw_config_resolve(&first) != BW_OK) __builtin_trap();

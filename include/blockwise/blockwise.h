@@ -1,6 +1,7 @@
 /** Blockwise self-supervised pretraining of residual networks on CPUs: all of the public interface. */
 #ifndef BLOCKWISE_H
 #define BLOCKWISE_H
+#include "blockwise/allocator.h"
 #include "blockwise/comm.h"
 #include "blockwise/config.h"
 #include "blockwise/dataset.h"

@@ -2,6 +2,7 @@
  *  metrics.jsonl; `blockwise list config` prints each with its range, default and meaning. */
 #ifndef BLOCKWISE_CONFIG_H
 #define BLOCKWISE_CONFIG_H
+#include "blockwise/allocator.h"
 #include "blockwise/status.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -240,8 +241,8 @@ BW_API bool bw_config_is_set(const bw_config *config, const char *key);
 BW_API BW_MUST_CHECK
 bw_status bw_config_resolve(bw_config *config);
 
-/** The whole configuration as YAML: every key, then those of single blocks that were given. The caller frees
- * *out with free(). */
+/** The whole configuration as YAML: every key, then those of single blocks that were given. The caller
+ * releases *out with bw_free(). */
 BW_API BW_MUST_CHECK
 bw_status bw_config_to_yaml(char **out, const bw_config *config);
 

@@ -1,6 +1,7 @@
 /** What each block learnt: features, linear probe, nearest neighbours. */
 #ifndef BLOCKWISE_EVALUATE_H
 #define BLOCKWISE_EVALUATE_H
+#include "blockwise/allocator.h"
 #include "blockwise/dataset.h"
 #include "blockwise/network.h"
 #ifdef __cplusplus
@@ -94,7 +95,7 @@ BW_API bw_robustness_options bw_robustness_options_default(void);
  *  of the test split. Images without a label are left out. Same arguments, same result for any number of
  *  threads, as far as the features are.
  *
- *  @param out      [*out_n] results, the caller frees with free()
+ *  @param out      [*out_n] results, the caller releases with bw_free()
  *  @return BW_OK; BW_EDATA (no labels, fewer than two classes, different classes in the two splits,
  *          unreadable images beyond the config's data.max_bad); BW_EINVAL; BW_EINTERRUPTED;
  *          BW_ENOMEM; BW_EKERNEL; BW_ENONFINITE */
@@ -114,8 +115,8 @@ bw_status bw_knn(bw_knn_result **out, int *out_n, const bw_network *network, con
                  const bw_dataset *test, const bw_knn_options *options, bw_progress_fn progress, void *user);
 
 /** Features of every image of `dataset`, in its order, by the evaluation transform.
- *  @param out_features [*out_rows, feature_dim] f32, caller frees with free()
- *  @param out_index    [*out_rows] number of the image each row is of, caller frees; an unreadable
+ *  @param out_features [*out_rows, feature_dim] f32, the caller releases with bw_free()
+ *  @param out_index    [*out_rows] number of the image each row is of, likewise; an unreadable
  *                      image has no row
  *  @return as bw_probe(); labels are not needed */
 BW_API BW_MUST_CHECK
@@ -134,7 +135,7 @@ bw_status bw_embed(float **out_features, int64_t **out_index, int64_t *out_rows,
  *      CE(c) = sum_s E(s, c) / sum_s E_baseline(s, c),   mCE = mean of CE over c
  *      relative CE(c): each error lessened by the same model's error on clean images
  *
- *  @param out       [*out_n] results, one for each block and feature, freed with one free()
+ *  @param out       [*out_n] results, one for each block and feature, released with one bw_free()
  *  @param baseline  errors to divide by: probe of its last block, of the same feature where it has it; NULL:
  * none
  *  @return as bw_probe(); BW_EINVAL for an unknown corruption; BW_EDATA for a folder that lacks a severity or

@@ -1,6 +1,7 @@
 #ifndef BW_BASE_MEMORY_H
 #define BW_BASE_MEMORY_H
 #include "base/error.h"
+#include "blockwise/allocator.h"
 #include <stddef.h>
 #include <stdint.h>
 

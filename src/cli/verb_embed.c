@@ -4,7 +4,6 @@
 #include "cli/progress.h"
 #include "cli/settings.h"
 #include "formats/npy.h"
-#include <stdlib.h>
 
 static bw_status write_labels(const char *path, const bw_dataset *dataset, const int64_t *index, int64_t rows)
 {
@@ -44,8 +43,8 @@ static int run_embed(const cli_options *o)
     printf("%s: %lld x %lld, block %d, %s\n", o->out, (long long)shape[0], (long long)shape[1], block + 1,
            cli_feature_name(feature));
 out:
-    free(features);
-    free(index);
+    bw_free(features);
+    bw_free(index);
     bw_network_free(network);
     bw_dataset_free(dataset);
     return cli_finish(st);

@@ -3,7 +3,6 @@
 #include "cli/progress.h"
 #include "cli/results.h"
 #include "cli/settings.h"
-#include <stdlib.h>
 #include <string.h>
 
 static const char *feature_name(const bw_knn_result *r)
@@ -77,7 +76,7 @@ static int run_knn(const cli_options *o)
     else
         print_table(results, n);
 out:
-    free(results);
+    bw_free(results);
     bw_network_free(network);
     bw_dataset_free(train);
     bw_dataset_free(test);

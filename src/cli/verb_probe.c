@@ -5,7 +5,6 @@
 #include "cli/results.h"
 #include "cli/settings.h"
 #include "formats/atomic_file.h"
-#include <stdlib.h>
 #include <string.h>
 
 static json_t *to_json(const bw_probe_result *results, int n)
@@ -94,7 +93,7 @@ static int run_probe(const cli_options *o)
     }
 out:
     json_decref(json);
-    free(results);
+    bw_free(results);
     bw_network_free(network);
     bw_dataset_free(train);
     bw_dataset_free(test);

@@ -4,7 +4,6 @@
 #include "cli/results.h"
 #include "cli/settings.h"
 #include <math.h>
-#include <stdlib.h>
 
 static json_t *corruptions_json(const bw_robustness_result *r)
 {
@@ -111,7 +110,7 @@ static int run_robustness(const cli_options *o)
         for (int i = 0; i < n; i++)
             print_table(&results[i], baseline != NULL);
 out:
-    free(results);
+    bw_free(results);
     bw_network_free(network);
     bw_network_free(baseline);
     bw_dataset_free(train);

@@ -1,7 +1,6 @@
 #include "eval/features.h"
-#include "base/error.h"
+#include "base/memory.h"
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* --- what is wanted --- */
@@ -30,12 +29,11 @@ bw_status bw__targets(bw_target_list *out, const bw_network *network, int block,
 
 /* --- arrays --- */
 
-/* malloc and not bw__alloc: the arrays may be handed to a caller who frees them with free(), and half a
- * gigabyte need not be cleared first. */
+/* Half a gigabyte need not be cleared first. */
 static bw_status new_array(void **out, int64_t n, int64_t size)
 {
     size_t bytes = 0;
-    if (__builtin_mul_overflow((size_t)n, (size_t)size, &bytes) || !(*out = malloc(bytes ? bytes : 1)))
+    if (__builtin_mul_overflow((size_t)n, (size_t)size, &bytes) || bw__alloc_untouched(out, bytes) != BW_OK)
         return bw_fail(BW_ENOMEM, "out of memory: features of %" PRId64 " images, %" PRId64 " bytes each", n,
                        size);
     return BW_OK;
@@ -66,7 +64,7 @@ void bw__feature_arrays_clear(bw_feature_arrays *arrays)
     bw_extractor_free(arrays->extractor);
     for (int f = 0; f < 2; f++)
         for (int k = 0; k < BW_MAX_BLOCKS; k++)
-            free(arrays->x[f][k]);
+            bw__free(arrays->x[f][k]);
     *arrays = (bw_feature_arrays){ 0 };
 }
 
@@ -168,7 +166,7 @@ out:
 void bw__feature_set_clear(bw_feature_set *set)
 {
     bw__feature_arrays_clear(&set->arrays);
-    free(set->index);
-    free(set->label);
+    bw__free(set->index);
+    bw__free(set->label);
     *set = (bw_feature_set){ 0 };
 }

@@ -1,12 +1,11 @@
 #include "base/machine.h"
-#include "base/error.h"
+#include "base/memory.h"
 #include "eval/features.h"
 #include "eval/neighbours.h"
 #include "eval/pixels.h"
 #include "data/splits.h"
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { MAX_K = sizeof((bw_knn_options *)0)->k / sizeof((bw_knn_options *)0)->k[0] };
 
@@ -149,8 +148,7 @@ bw_status bw_knn(bw_knn_result **out, int *out_n, const bw_network *network, con
     BW_TRY(bw__check_splits(train, test, "nearest neighbours"));
     if (!options->raw)
         BW_TRY(bw__targets(&targets, network, options->block, options->head, options->trunk, false));
-    t.results = calloc((size_t)targets.n * (size_t)options->n_k, sizeof *t.results);
-    if (!t.results) BW_TRY(bw_fail(BW_ENOMEM, "out of memory: results"));
+    BW_TRY(BW_ALLOC(&t.results, targets.n * options->n_k));
     if (options->raw)
         BW_TRY(raw_pixels(&t, network, train, test));
     else
@@ -159,6 +157,6 @@ bw_status bw_knn(bw_knn_result **out, int *out_n, const bw_network *network, con
     *out_n = t.n;
     t.results = NULL;
 out:
-    free(t.results);
+    bw__free(t.results);
     return st;
 }

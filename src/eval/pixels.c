@@ -1,8 +1,7 @@
 #include "eval/pixels.h"
-#include "base/error.h"
+#include "base/memory.h"
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { LARGEST_NATIVE = 96, OTHERWISE = 32 };
@@ -103,9 +102,8 @@ static bw_status fill(bool *met_colour, bw_pixel_set *set, const bw_dataset *dat
     p.augment = &plain;
     bw__pixel_set_clear(set);
     set->dim = grey ? pixels + 1 : 3 * pixels;
-    set->x = calloc((size_t)room, (size_t)set->dim * sizeof *set->x);
-    set->label = calloc((size_t)room, sizeof *set->label);
-    if (!set->x || !set->label)
+    if (bw__alloc_array((void **)&set->x, room, (size_t)set->dim * sizeof *set->x) != BW_OK ||
+        BW_ALLOC(&set->label, room) != BW_OK)
         return bw_fail(BW_ENOMEM, "out of memory: pixels of %" PRId64 " images, %" PRId64 " values each",
                        room, set->dim);
     st = bw__image_pass(&p, dataset, take_batch, &f, progress);
@@ -138,7 +136,7 @@ out:
 
 void bw__pixel_set_clear(bw_pixel_set *set)
 {
-    free(set->x);
-    free(set->label);
+    bw__free(set->x);
+    bw__free(set->label);
     *set = (bw_pixel_set){ 0 };
 }

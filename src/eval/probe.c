@@ -1,11 +1,10 @@
 #include "base/machine.h"
-#include "base/error.h"
+#include "base/memory.h"
 #include "eval/augmented_probe.h"
 #include "eval/cached_probe.h"
 #include "eval/features.h"
 #include "data/splits.h"
 #include <stdio.h>
-#include <stdlib.h>
 
 bw_probe_options bw_probe_options_default(void)
 {
@@ -139,8 +138,7 @@ bw_status bw_probe(bw_probe_result **out, int *out_n, const bw_network *network,
     if (o.epochs < 0) BW_TRY(bw_fail(BW_EINVAL, "linear probe: %d epochs; give 1 or more", o.epochs));
     BW_TRY(bw__check_splits(train, test, "linear probe"));
     BW_TRY(bw__targets(&targets, network, o.block, o.head, o.trunk, o.concat));
-    results = calloc((size_t)targets.n, sizeof *results);
-    if (!results) BW_TRY(bw_fail(BW_ENOMEM, "out of memory: results"));
+    BW_TRY(BW_ALLOC(&results, targets.n));
     for (int t = 0; t < targets.n; t++) {
         results[t].block = targets.item[t].block;
         results[t].feature = targets.item[t].feature;
@@ -153,6 +151,6 @@ bw_status bw_probe(bw_probe_result **out, int *out_n, const bw_network *network,
     *out_n = targets.n;
     results = NULL;
 out:
-    free(results);
+    bw__free(results);
     return st;
 }

@@ -6,7 +6,6 @@
 #include "data/splits.h"
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_TARGETS = 2 * (BW_MAX_BLOCKS + 1) };
@@ -301,8 +300,9 @@ static bw_status make_results(bw_robustness_result **out, const task *t, const s
                               const scores *baseline)
 {
     const size_t n = (size_t)s->targets.n, each = (size_t)t->n * sizeof(bw_corruption_result);
-    bw_robustness_result *r = calloc(1, n * (sizeof *r + each));
-    if (!r) return bw_fail(BW_ENOMEM, "out of memory: results");
+    bw_robustness_result *r = NULL;
+    bw_status st = bw__alloc((void **)&r, n * (sizeof *r + each));
+    if (st != BW_OK) return st;
     bw_corruption_result *rest = (void *)(r + n);
     for (int i = 0; i < s->targets.n; i++, rest += t->n) {
         r[i].corruption = rest;

@@ -359,10 +359,9 @@ bw_status bw_config_to_yaml(char **out, const bw_config *config)
     for (int block = BW_OF_RUN; block < BW_MAX_BLOCKS; block++)
         print_keys(f, config, block);
     bool failed = ferror(f) != 0;
-    if (fclose(f) != 0 || failed) {
-        free(text);
-        return bw_fail(BW_ENOMEM, "out of memory: configuration as YAML");
-    }
-    *out = text;
-    return BW_OK;
+    if (fclose(f) != 0) failed = true;
+    bw_status st =
+        failed ? bw_fail(BW_ENOMEM, "out of memory: configuration as YAML") : bw__strdup(out, text);
+    free(text);
+    return st;
 }

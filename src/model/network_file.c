@@ -72,7 +72,7 @@ bw_status bw_network_save(const bw_network *network, const char *trunk_path, con
     BW_TRY(bw__entries_write(trunk_path, network, &list, pairs, n_pairs));
 out:
     bw__free(list.items);
-    free(config);
+    bw__free(config);
     return st;
 }
 

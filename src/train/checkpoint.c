@@ -219,7 +219,7 @@ bw_status bw__checkpoint_write(const char *folder, const bw_network *network, co
 out:
     bw__free(state);
     bw__free(tensors);
-    free(config);
+    bw__free(config);
     bw__free(path);
     return st;
 }

@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -190,6 +189,6 @@ bw_status bw__run_write_config(bw_run_folder *run, const bw_config *config)
     char *yaml = NULL;
     bw_status st = bw_config_to_yaml(&yaml, config);
     if (st == BW_OK) st = bw__run_write(run, BW_RUN_CONFIG, yaml);
-    free(yaml);
+    bw__free(yaml);
     return st;
 }

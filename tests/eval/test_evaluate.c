@@ -80,7 +80,7 @@ static void probe_reports_every_block_and_feature_then_the_concatenations(void *
         expect_line(r[i].protocol, "12 epochs, cosine");
         expect_line(r[i].protocol, "153 training images");
     }
-    free(r);
+    bw_free(r);
 }
 
 /* Eight units are eight blocks, trained block by block or end to end. */
@@ -114,7 +114,7 @@ static void probe_takes_every_unit_of_any_order_and_all_of_them_together(void **
             assert_int_equal(r[j].feature, j % 2 ? BW_FEATURE_TRUNK : BW_FEATURE_HEAD);
             assert_true(good_but_for_the_last(r[j].top1, 90));
         }
-        free(r);
+        bw_free(r);
         bw_network_free(made);
         bw_network_free(loaded);
     }
@@ -141,7 +141,7 @@ static void augmented_probe_learns_from_crops_and_names_its_protocol(void **stat
                     "augmented: random resized crop and flip 12 px, SGD momentum 0.9, batch 256, 40 "
                     "epochs, cosine by epoch, lr 0.1, wd 1e-06, 153 training images");
     }
-    free(r);
+    bw_free(r);
 }
 
 static void knn_reports_every_block_for_every_k(void **state)
@@ -167,7 +167,7 @@ static void knn_reports_every_block_for_every_k(void **state)
         expect_line(r[i].protocol, "evaluation transform 12 px, cosine, weights exp(cos/0.07)");
     }
     expect_line(r[1].protocol, "k 5, 153 training images");
-    free(r);
+    bw_free(r);
 }
 
 static void raw_pixels_need_no_network(void **state)
@@ -188,7 +188,7 @@ static void raw_pixels_need_no_network(void **state)
     assert_string_equal(r->protocol,
                         "kNN: normalised raw pixels, evaluation transform 12 px, cosine, weights "
                         "exp(cos/0.07), k 20, 45 training images");
-    free(r);
+    bw_free(r);
     r = (bw_knn_result *)&n;
     o.raw = false;
     assert_int_equal(bw_knn(&r, &n, NULL, &train, &test, &o, NULL, NULL), BW_EINVAL);
@@ -222,8 +222,8 @@ static void embed_has_the_features_of_each_image_in_order_without_the_unreadable
     }
     bw_extractor_free(extractor);
     bw_image_clear(&image);
-    free(got);
-    free(index);
+    bw_free(got);
+    bw_free(index);
     memory_dataset_free(&d);
 }
 
@@ -287,7 +287,7 @@ static void images_without_label_are_left_out_and_counted(void **state)
     assert_int_equal(n, 1);
     assert_true(r->block == 1 && r->top1 >= 100);
     expect_line(r->protocol, "114 training images");
-    free(r);
+    bw_free(r);
     memory_dataset_free(&some);
     memory_dataset_free(&all);
 }
@@ -373,7 +373,7 @@ static void progress_names_its_pieces_and_any_of_them_can_be_stopped(void **stat
     heard h = { .pieces = 0 };
     o.threads = 1;
     CHECK_OK(bw_knn(&r, &n, network, &train, &test, &o, listen, &h));
-    free(r);
+    bw_free(r);
     assert_int_equal(h.pieces, 3);
     assert_string_equal(h.what[0], "features of the training images");
     assert_string_equal(h.what[1], "features of the test images");
@@ -398,7 +398,7 @@ static void stopping_one_fit_of_the_probe_stops_them_all_with_one_message(void *
     o.epochs = 9;
     o.threads = 2;
     CHECK_OK(bw_probe(&r, &n, network, &train, &test, &o, listen, &h));
-    free(r);
+    bw_free(r);
     assert_int_equal(h.pieces, 3);
     assert_string_equal(h.what[2], "linear probe");
     assert_true(fabs(h.last - 1) < 1e-9);
@@ -436,9 +436,9 @@ static void probe_is_the_same_side_by_side_and_one_after_the_other(void **state)
     assert_int_equal(one, 1);
     assert_int_equal(alone->block, 2);
     assert_memory_equal(&alone->top1, &r[0][2].top1, 3 * sizeof(double));
-    free(alone);
+    bw_free(alone);
     for (int i = 0; i < 3; i++)
-        free(r[i]);
+        bw_free(r[i]);
 }
 
 int main(void)

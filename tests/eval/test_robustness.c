@@ -98,7 +98,7 @@ static void accuracy_falls_as_noise_grows(void **state)
     assert_true(isnan(r->mce) && isnan(r->relative_mce) && isnan(noise->ce));
     assert_non_null(
         strstr(r->protocol, "CIFAR-10-C's severities, 60 test images each, mean error not normalised"));
-    free(r);
+    bw_free(r);
 }
 
 static void every_block_and_feature_is_scored_the_same_for_any_threads(void **state)
@@ -118,8 +118,8 @@ static void every_block_and_feature_is_scored_the_same_for_any_threads(void **st
         assert_memory_equal(one[i].corruption, two[i].corruption, sizeof *one[i].corruption);
         assert_non_null(strstr(one[i].protocol, "40 test images each"));
     }
-    free(one);
-    free(two);
+    bw_free(one);
+    bw_free(two);
 }
 
 static void all_corruptions_are_made_without_a_choice(void **state)
@@ -137,7 +137,7 @@ static void all_corruptions_are_made_without_a_choice(void **state)
     assert_true(there >= 8);
     for (int i = 0; i < there && bw_corruption_at(&name, &help, i); i++)
         assert_string_equal(r->corruption[i].name, name);
-    free(r);
+    bw_free(r);
 }
 
 static double sum_error(const bw_corruption_result *c, double clean_error)
@@ -168,8 +168,8 @@ static void corruption_errors_are_shares_of_the_baselines(void **state)
     assert_true(fabs(r->mce - mce) < 1e-9 && fabs(r->relative_mce - relative) < 1e-9);
     assert_true(mce > 0 && fabs(mce - 100) > 1e-3);
     assert_non_null(strstr(r->protocol, "mCE relative to the baseline model"));
-    free(base);
-    free(r);
+    bw_free(base);
+    bw_free(r);
 }
 
 /* Severity s: the test images, but 5 * s of the 60 have another image's label. */
@@ -205,7 +205,7 @@ static void folder_of_arrays_is_scored_as_it_is(void **state)
     for (int s = 0; s < BW_SEVERITIES; s++)
         assert_true(fabs(r->corruption[0].top1[s] - 100.0 * (TEST - 5 * (s + 1)) / TEST) < 1e-9);
     assert_non_null(strstr(r->protocol, "read from a folder"));
-    free(r);
+    bw_free(r);
     remove_folder(folder);
 }
 

@@ -305,8 +305,8 @@ static void printed_configuration_loads_back_identically(void **state)
     }
     memcpy(second.is_set, first.is_set, sizeof second.is_set);
     assert_memory_equal(&first, &second, sizeof first);
-    free(text);
-    free(again);
+    bw_free(text);
+    bw_free(again);
 }
 
 static void unresolved_default_loads_back_too(void **state)
@@ -325,7 +325,7 @@ static void unresolved_default_loads_back_too(void **state)
     memcpy(second.is_set, first.is_set, sizeof second.is_set);
     memcpy(second.is_told, first.is_told, sizeof second.is_told);
     assert_memory_equal(&first, &second, sizeof first);
-    free(text);
+    bw_free(text);
 }
 
 static void numbers_do_not_depend_on_the_locale(void **state)

@@ -167,7 +167,7 @@ static void blocks_survive_printing_and_resolving_again(void **state)
     assert_memory_equal(&once, &back, sizeof once);
     CHECK_OK(bw_config_resolve(&back));
     assert_memory_equal(&once, &back, sizeof once);
-    free(text);
+    bw_free(text);
 }
 
 static void resumed_run_is_compared_block_by_block(void **state)

@@ -88,7 +88,7 @@ static void resolving_twice_changes_nothing_and_survives_printing(void **state)
         memcpy(back.is_set, once.is_set, sizeof back.is_set);
         memcpy(back.is_told, once.is_told, sizeof back.is_told);
         assert_memory_equal(&once, &back, sizeof once);
-        free(text);
+        bw_free(text);
     }
 }
 

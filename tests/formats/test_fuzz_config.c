@@ -23,7 +23,7 @@ static void damaged_configurations_do_no_harm(void **state)
     char *text;
     CHECK_OK(bw_config_to_yaml(&text, &config));
     run_mutations(text, strlen(text), WORDS, sizeof WORDS / sizeof *WORDS, 400);
-    free(text);
+    bw_free(text);
     const char lines[] = "model: {width: 16}\naugment.crop_scale: [0.1, 1]\n"
                          "projector.widths: [8, 16]\ntrain:\n  epochs: 7\n"
                          "blocks[2]: {head.dim: 16, loss: {name: vicreg}}\nextends: cifar10\n";
