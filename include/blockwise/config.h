@@ -206,9 +206,10 @@ bw_status bw_config_load(bw_config *config, const char *yaml, size_t length, con
 BW_API BW_MUST_CHECK
 bw_status bw_config_load_file(bw_config *config, const char *path);
 
-/** Overlays the recipe `name`: NAME.yaml in $BLOCKWISE_RECIPES, in recipes/ of the source tree the library
- * was built from, or in share/blockwise/recipes of the installation; the first found. As bw_config_load();
- *  BW_EINVAL names the recipes there are. */
+/** Overlays the recipe `name`: NAME.yaml in $BLOCKWISE_RECIPES or in share/blockwise/recipes of the
+ *  installation, which is found from where the library lies (a program that links it statically and lies
+ *  elsewhere uses the prefix it was configured for); the first found. As bw_config_load(); BW_EINVAL names
+ * the recipes there are. */
 BW_API BW_MUST_CHECK
 bw_status bw_config_load_recipe(bw_config *config, const char *name);
 

@@ -1,29 +1,56 @@
 /* Recipes: named configurations, one YAML file each. */
+#define _GNU_SOURCE /* dladdr1 */
 #include "formats/config_source.h"
 #include <ctype.h>
 #include <dirent.h>
+#include <dlfcn.h>
+#include <limits.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { FOLDERS = 4, MAX_RECIPES = 256, NAME_ROOM = sizeof((bw_recipe *)0)->name };
+enum { MAX_RECIPES = 256, NAME_ROOM = sizeof((bw_recipe *)0)->name };
 static const char EXTENSION[] = ".yaml";
+/* Where recipes are looked for, in this order: the user's own, then those that came with the library. */
+enum { FOLDERS = 2 };
 
-/* Where recipes are looked for, in this order; "" where there is no such place. */
+/* The file that has this code: the shared library, or the program it is part of. False where the system does
+ * not say. */
+static bool own_file(char out[PATH_MAX])
+{
+    struct link_map *map = NULL;
+    Dl_info info;
+    int found = dladdr1(EXTENSION, &info, (void **)&map, RTLD_DL_LINKMAP);
+    bool is_program = !found || !map || map->l_name[0] == '\0';
+    return realpath(is_program ? "/proc/self/exe" : map->l_name, out) != NULL;
+}
+
+/* The recipes that came with the library, so that an installation may be moved as a whole: below share/ of
+ * the build folder, of the prefix seen from its programs, and of the prefix seen from its libraries. A
+ * program that has the library in it and lies elsewhere uses the installation. */
+static void shipped_folder(char out[BW_PATH_ROOM])
+{
+    static const char *const FROM_OWN[] = { "share/blockwise/recipes", BW_RECIPES_FROM_BIN,
+                                            BW_RECIPES_FROM_LIB };
+    char file[PATH_MAX];
+    char *slash = own_file(file) ? strrchr(file, '/') : NULL;
+    for (size_t i = 0; slash && i < sizeof FROM_OWN / sizeof *FROM_OWN; i++) {
+        int n = snprintf(out, BW_PATH_ROOM, "%.*s/%s", (int)(slash - file), file, FROM_OWN[i]);
+        if (n < BW_PATH_ROOM && access(out, F_OK) == 0) return;
+    }
+    (void)snprintf(out, BW_PATH_ROOM, "%s", BW_RECIPES_INSTALLED);
+}
+
+/* "" where there is no such place. */
 static void recipe_folder(char out[BW_PATH_ROOM], int index)
 {
-    const char *named[FOLDERS - 1] = { getenv("BLOCKWISE_RECIPES"), BW_RECIPES_SOURCE, BW_RECIPES_INSTALLED };
-    out[0] = '\0';
-    if (index < FOLDERS - 1) {
-        if (named[index]) (void)snprintf(out, BW_PATH_ROOM, "%s", named[index]);
-        return;
-    }
-    /* Beside the program, where an installation was moved as a whole. */
-    ssize_t n = readlink("/proc/self/exe", out, BW_PATH_ROOM / 2);
-    out[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(out, '/');
-    if (slash) (void)snprintf(slash, BW_PATH_ROOM / 2, "/../share/blockwise/recipes");
+    const char *named = getenv("BLOCKWISE_RECIPES");
+    if (index == 0)
+        (void)snprintf(out, BW_PATH_ROOM, "%s", named ? named : "");
+    else
+        shipped_folder(out);
 }
 
 static bool is_recipe_name(const char *name)
@@ -90,11 +117,14 @@ bw_status bw__recipe_unknown(const char *name)
         size_t used = strlen(list);
         (void)snprintf(list + used, sizeof list - used, "%s%s", i > 0 ? ", " : "", names[i]);
     }
-    if (n == 0)
+    if (n == 0) {
+        char folder[BW_PATH_ROOM];
+        shipped_folder(folder);
         return bw_fail(BW_EINVAL,
-                       "unknown recipe '%.60s'; there are none in %s; set BLOCKWISE_RECIPES to their "
+                       "unknown recipe '%.60s'; there are none in %.400s; set BLOCKWISE_RECIPES to their "
                        "folder",
-                       name, BW_RECIPES_INSTALLED);
+                       name, folder);
+    }
     return bw_fail(BW_EINVAL, "unknown recipe '%.60s'; there are: %s", name, list);
 }
 

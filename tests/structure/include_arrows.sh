@@ -36,7 +36,7 @@ check_tree() {
         library("^argp\\.h$", "argp", "cli")
         n = split("assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal " \
                   "stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string tgmath " \
-                  "threads time uchar wchar wctype dirent dlfcn fcntl fnmatch ftw getopt glob libgen " \
+                  "threads time uchar wchar wctype dirent dlfcn fcntl fnmatch ftw getopt glob libgen link " \
                   "poll pthread sched semaphore spawn strings termios unistd " \
                   "omp immintrin cpuid malloc", names, " ")
         for (i = 1; i <= n; i++) standard[names[i] ".h"] = 1
