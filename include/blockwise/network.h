@@ -42,7 +42,7 @@ bw_status bw_network_init_from(bw_network *network, const char *path);
 
 /** Writes the trunk in torchvision's names and shapes (OIHW) to `trunk_path` and, unless NULL, heads and
  *  projectors to `heads_path`. Same network, same bytes. Written aside and renamed.
- *  @return BW_OK; BW_EIO */
+ *  @return BW_OK; BW_EINVAL (heads or projectors are wanted that are not there); BW_EIO */
 BW_API BW_MUST_CHECK
 bw_status bw_network_save(const bw_network *network, const char *trunk_path, const char *heads_path);
 
@@ -60,11 +60,13 @@ bw_status bw_network_export_onnx(const bw_network *network, const char *path, in
 BW_API int bw_network_blocks(const bw_network *network);
 /** Whether head weights are there (false after loading a bare trunk). */
 BW_API bool bw_network_has_heads(const bw_network *network);
+/** Whether projector weights are there (false after loading heads that came without). */
+BW_API bool bw_network_has_projectors(const bw_network *network);
 /** Number of features of block `block` (from 0). */
 BW_API int64_t bw_network_feature_dim(const bw_network *network, int block, bw_feature feature);
 /** The resolved config the network was made from; borrowed. */
 BW_API const bw_config *bw_network_config(const bw_network *network);
-/** Trainable values of block `block`: trunk only, or with head and projector. */
+/** Trainable values of block `block`: trunk only, or with head and projector as far as they are there. */
 BW_API int64_t bw_network_parameters(const bw_network *network, int block, bool with_head);
 
 /** Evaluation mode (running statistics, no noise) at a fixed batch shape. */

@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,17 @@ const char *bw_version(void)
     return BW_VERSION;
 }
 
+/* Messages quote names out of files. What would steer a terminal (control characters, and those of two bytes
+ * in UTF-8) becomes '?'. */
+static void make_printable(char *line)
+{
+    for (unsigned char *p = (unsigned char *)line; *p; p++) {
+        bool wide = p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
+        if (wide) p[1] = '?';
+        if (wide || *p < 0x20 || *p == 0x7f) *p = '?';
+    }
+}
+
 bw_status bw_fail(bw_status status, const char *fmt, ...)
 {
     va_list ap;
@@ -41,6 +53,7 @@ bw_status bw_fail(bw_status status, const char *fmt, ...)
     char line[sizeof last_error];
     (void)vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
+    make_printable(line);
     memcpy(last_error, line, sizeof line);
     return status;
 }
@@ -71,6 +84,7 @@ void bw_log(bw_log_level level, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
+    make_printable(line);
     pthread_mutex_lock(&log_lock);
     if (log_fn) log_fn(log_user, level, line);
     pthread_mutex_unlock(&log_lock);

@@ -3,6 +3,9 @@
 #define BW_CLI_EVALUATION_H
 #include "cli/cli.h"
 
+/* Begins the notes of verbs that take a MODEL. */
+#define CLI_MODEL "MODEL is a run folder, a .safetensors file or one of torch.save() (.pth)"
+
 /* The training and test images that --data, --train and --test name. The caller frees both. */
 BW_MUST_CHECK
 bw_status cli_open_splits(bw_dataset **train, bw_dataset **test, const cli_options *options);

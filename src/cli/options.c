@@ -34,7 +34,8 @@ static const option_text TABLE[] = {
     { CLI_RESUME, "resume", NULL,
       "Continue the run in RUN from its newest whole checkpoint, with the run's own settings where neither "
       "--recipe nor --config is given (default: no)" },
-    { CLI_INIT, "init", "FILE", "Start from these weights, a .safetensors file (default: random weights)" },
+    { CLI_INIT, "init", "FILE",
+      "Start from these weights, a .safetensors or .pth file or a run folder (default: random weights)" },
     { CLI_BLOCK, "block", "all|K", "Which block, counted from 1 (default: all)" },
     { CLI_ONE_BLOCK, "block", "K", "Which block, counted from 1 (default: the last)" },
     { CLI_FINETUNE_EPOCHS, "epochs", "N", "Passes over the labelled images (default: 20)" },

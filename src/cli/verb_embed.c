@@ -55,9 +55,8 @@ const cli_verb cli_embed = { .name = "embed",
                              .min_arguments = 1,
                              .max_arguments = 1,
                              .summary = "Write the features of images as a NumPy array",
-                             .notes =
-                                 "MODEL is a run folder or a .safetensors file. Rows keep the order of the "
-                                 "images; one that cannot be read has no row.",
+                             .notes = CLI_MODEL ". Rows keep the order of the "
+                                                "images; one that cannot be read has no row.",
                              .options = { CLI_DATA, CLI_FEATURES_OUT, CLI_LABELS, CLI_ONE_BLOCK,
                                           CLI_ONE_FEATURE, CLI_SPLIT, CLI_THREADS, CLI_DATA_FORMAT, CLI_QUIET,
                                           CLI_END },

@@ -36,11 +36,11 @@ const cli_verb cli_export = {
     .min_arguments = 1,
     .max_arguments = 1,
     .summary = "Write the network for other programs",
-    .notes =
-        "MODEL is a run folder or a .safetensors file. safetensors: the weights of the trunk, names and "
-        "shapes "
-        "those of torchvision. onnx: a model from normalised images [batch, 3, height, width] to features "
-        "[batch, D], opset 13; its metadata has mean, standard deviation and size of the images.",
+    .notes = CLI_MODEL
+    ". safetensors: the weights of the trunk, names and "
+    "shapes "
+    "those of torchvision. onnx: a model from normalised images [batch, 3, height, width] to features "
+    "[batch, D], opset 13; its metadata has mean, standard deviation and size of the images.",
     .options = { CLI_EXPORT_FORMAT, CLI_EXPORT_OUT, CLI_ONE_BLOCK, CLI_EXPORT_FEATURE, CLI_END },
     .run = run_export
 };

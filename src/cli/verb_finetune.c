@@ -76,10 +76,11 @@ const cli_verb cli_finetune = {
     .min_arguments = 1,
     .max_arguments = 1,
     .summary = "Train the whole network on a part of the labels, and score it",
-    .notes = "MODEL is a run folder or a .safetensors file; it is read and never written. Accuracies are per "
-             "cent of "
-             "the test split. Defaults are those of Barlow Twins' authors for 1 % of ImageNet's labels; they "
-             "published none for other shares, which take the same.",
+    .notes = CLI_MODEL
+    "; it is read and never written. Accuracies are per "
+    "cent of "
+    "the test split. Defaults are those of Barlow Twins' authors for 1 % of ImageNet's labels; they "
+    "published none for other shares, which take the same.",
     .options = { CLI_SPLIT_DATA, CLI_TRAIN, CLI_TEST, CLI_LABEL_FRACTION, CLI_LABEL_LIST, CLI_WRITE_LIST,
                  CLI_ONE_FEATURE, CLI_FINETUNE_EPOCHS, CLI_BATCH, CLI_LR_TRUNK, CLI_LR_CLASSIFIER,
                  CLI_WEIGHT_DECAY, CLI_TEST_IMAGES, CLI_SEED, CLI_THREADS, CLI_DATA_FORMAT, CLI_JSON,

@@ -33,6 +33,7 @@ json_t *cli_network_json(const bw_network *network)
     (void)json_object_set_new(object, "stem", json_string(cli_setting(c, "model.stem")));
     (void)json_object_set_new(object, "image_size", json_integer(c->data.image_size));
     (void)json_object_set_new(object, "heads", json_boolean(heads));
+    (void)json_object_set_new(object, "projectors", json_boolean(bw_network_has_projectors(network)));
     (void)json_object_set_new(object, "blocks", blocks);
     return object;
 }
@@ -45,7 +46,8 @@ void cli_network_print(const bw_network *network)
     printf("network: %s, width %lld, stem %s, %lld px, %s heads\n", cli_setting(c, "model.arch"),
            (long long)c->model.width, cli_setting(c, "model.stem"), (long long)c->data.image_size,
            heads ? "with" : "without");
-    printf("block   trunk parameters   with head and projector   trunk features   head features\n");
+    printf("block   trunk parameters   %23s   trunk features   head features\n",
+           heads && !bw_network_has_projectors(network) ? "with head" : "with head and projector");
     for (int k = 0; k < bw_network_blocks(network); k++) {
         long long block_trunk = bw_network_parameters(network, k, false);
         long long block_all = heads ? bw_network_parameters(network, k, true) : block_trunk;
@@ -95,22 +97,33 @@ const char *cli_dtype_text(bw_st_dtype dtype)
     return NAMES[dtype];
 }
 
+/* Text of the file; what would steer a terminal is a question mark. */
+static void print_text(const char *text)
+{
+    for (const char *p = text; *p; p++) {
+        bool steers = ((unsigned char)*p < 0x20 && *p != '\n') || *p == 0x7f ||
+                      ((unsigned char)p[0] == 0xc2 && (unsigned char)p[1] < 0xa0);
+        putchar(steers ? '?' : *p);
+        if (*p == '\n' && p[1]) fputs("  ", stdout); /* a config is many lines: indented below its name */
+    }
+}
+
 static void print_file(const bw_st_file *file)
 {
     bw_st_pair pair;
     for (int64_t i = 0; bw__st_metadata_at(&pair, file, i); i++) {
-        /* The config is many lines: shown indented below its name. */
-        printf("%s:%s", pair.key, strchr(pair.value, '\n') ? "\n  " : " ");
-        for (const char *p = pair.value; *p; p++) {
-            putchar(*p);
-            if (*p == '\n' && p[1]) fputs("  ", stdout);
-        }
+        print_text(pair.key);
+        fputs(strchr(pair.value, '\n') ? ":\n  " : ": ", stdout);
+        print_text(pair.value);
         if (!pair.value[0] || pair.value[strlen(pair.value) - 1] != '\n') putchar('\n');
     }
     printf("%lld tensors\n", (long long)bw__st_count(file));
     for (int64_t i = 0; i < bw__st_count(file); i++) {
         const bw_st_tensor *t = bw__st_at(file, i);
-        printf("  %-40s %-5s [", t->name, cli_dtype_text(t->dtype));
+        fputs("  ", stdout);
+        print_text(t->name);
+        printf("%*s %-5s [", strlen(t->name) < 40 ? 40 - (int)strlen(t->name) : 0, "",
+               cli_dtype_text(t->dtype));
         for (int d = 0; d < t->ndim; d++)
             printf("%s%lld", d > 0 ? ", " : "", (long long)t->shape[d]);
         puts("]");

@@ -88,9 +88,8 @@ const cli_verb cli_knn = { .name = "knn",
                            .min_arguments = 0,
                            .max_arguments = 1,
                            .summary = "Nearest-neighbour accuracy of every block, or of raw pixels",
-                           .notes =
-                               "MODEL is a run folder or a .safetensors file. Accuracies are per cent of the "
-                               "test split.",
+                           .notes = CLI_MODEL ". Accuracies are per cent of the "
+                                              "test split.",
                            .options = { CLI_SPLIT_DATA, CLI_TRAIN, CLI_TEST, CLI_RAW, CLI_K, CLI_TEMPERATURE,
                                         CLI_BLOCK, CLI_FEATURE, CLI_IMAGES, CLI_SEED, CLI_THREADS,
                                         CLI_DATA_FORMAT, CLI_JSON, CLI_QUIET, CLI_END },

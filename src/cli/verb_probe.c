@@ -100,16 +100,17 @@ out:
     return cli_finish(st);
 }
 
-const cli_verb cli_probe = { .name = "probe",
-                             .arguments = "MODEL",
-                             .min_arguments = 1,
-                             .max_arguments = 1,
-                             .summary = "Linear probe of what every block learnt",
-                             .notes =
-                                 "MODEL is a run folder, which also receives the result as probe.json, or a "
-                                 ".safetensors file. Accuracies are per cent of the test split.",
-                             .options = { CLI_SPLIT_DATA, CLI_TRAIN, CLI_TEST, CLI_BLOCK, CLI_CONCAT,
-                                          CLI_FEATURE, CLI_PROTOCOL, CLI_EPOCHS, CLI_IMAGES, CLI_SEED,
-                                          CLI_THREADS, CLI_DATA_FORMAT, CLI_JSON, CLI_QUIET, CLI_END },
-                             .interruptible = true,
-                             .run = run_probe };
+const cli_verb cli_probe = {
+    .name = "probe",
+    .arguments = "MODEL",
+    .min_arguments = 1,
+    .max_arguments = 1,
+    .summary = "Linear probe of what every block learnt",
+    .notes = CLI_MODEL
+    "; a run folder also receives the result as probe.json. Accuracies are per cent of the test split.",
+    .options = { CLI_SPLIT_DATA, CLI_TRAIN, CLI_TEST, CLI_BLOCK, CLI_CONCAT, CLI_FEATURE, CLI_PROTOCOL,
+                 CLI_EPOCHS, CLI_IMAGES, CLI_SEED, CLI_THREADS, CLI_DATA_FORMAT, CLI_JSON, CLI_QUIET,
+                 CLI_END },
+    .interruptible = true,
+    .run = run_probe
+};

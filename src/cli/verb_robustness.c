@@ -124,10 +124,10 @@ const cli_verb cli_robustness = {
     .min_arguments = 1,
     .max_arguments = 1,
     .summary = "Accuracy of a block's linear probe on corrupted test images",
-    .notes =
-        "MODEL is a run folder or a .safetensors file. The probe is fitted once on clean training images. "
-        "Accuracies and errors are per cent. With --baseline the mean corruption error (mCE) is that of "
-        "Hendrycks & Dietterich (2019), with the given model in AlexNet's place.",
+    .notes = CLI_MODEL
+    ". The probe is fitted once on clean training images. "
+    "Accuracies and errors are per cent. With --baseline the mean corruption error (mCE) is that of "
+    "Hendrycks & Dietterich (2019), with the given model in AlexNet's place.",
     .options = { CLI_SPLIT_DATA, CLI_TRAIN, CLI_TEST, CLI_SOME_BLOCKS, CLI_FEATURE, CLI_CORRUPTED,
                  CLI_CORRUPTIONS, CLI_BASELINE, CLI_EPOCHS, CLI_IMAGES, CLI_TEST_IMAGES, CLI_SEED,
                  CLI_THREADS, CLI_DATA_FORMAT, CLI_JSON, CLI_QUIET, CLI_END },

@@ -2,7 +2,7 @@
 #include "base/memory.h"
 #include <string.h>
 
-/* More than any state dict has; a hostile file ends here. */
+/* More than any state dict has, in values, on the stack and in the memo; a hostile file ends here. */
 enum { MOST_VALUES = 1 << 18, MOST_NAME = 96 };
 
 typedef struct numbers {
@@ -87,8 +87,9 @@ static bw_status grow(numbers *l, uint32_t room)
     return BW_OK;
 }
 
-static bw_status push(numbers *l, uint32_t v)
+static bw_status push(bw_pickle *p, numbers *l, uint32_t v)
 {
+    if (l->n == MOST_VALUES) return damaged(p, "it puts more on its stack than weights need");
     if (l->n == l->room) {
         bw_status st = grow(l, 2 * l->room + 64);
         if (st != BW_OK) return st;
@@ -111,7 +112,7 @@ static bw_status push_new(bw_pickle_value **out, bw_pickle *p, bw_pickle_kind ki
         p->values = more;
         p->room = room;
     }
-    BW_TRY(push(&p->stack, p->n));
+    BW_TRY(push(p, &p->stack, p->n));
     *out = &p->values[p->n++];
     **out = (bw_pickle_value){ .kind = kind };
 out:
@@ -184,13 +185,13 @@ static bw_status make_container(bw_pickle *p, bw_pickle_kind kind)
     if (st != BW_OK) return st;
     uint32_t made = p->stack.at[--p->stack.n];
     st = add_marked(p, made);
-    return st == BW_OK ? push(&p->stack, made) : st;
+    return st == BW_OK ? push(p, &p->stack, made) : st;
 }
 
 static bw_status make_tuple(bw_pickle *p, uint32_t items)
 {
     bw_status st =
-        p->stack.n >= items ? push(&p->marks, p->stack.n - items) : damaged(p, "a tuple is too long");
+        p->stack.n >= items ? push(p, &p->marks, p->stack.n - items) : damaged(p, "a tuple is too long");
     if (st == BW_OK && p->marks.n > 1 && p->marks.at[p->marks.n - 1] < p->marks.at[p->marks.n - 2])
         st = damaged(p, "a tuple reaches below a mark");
     return st == BW_OK ? make_container(p, BW_PICKLE_TUPLE) : st;
@@ -312,7 +313,7 @@ static bw_status reduce(bw_pickle *p)
     if (f->kind != BW_PICKLE_NAME || a->kind != BW_PICKLE_TUPLE) return damaged(p, "a call of no function");
     if (f->name == BW_NAME_ORDERED_DICT && a->items == 0) return push_new(&v, p, BW_PICKLE_DICT);
     if (f->name == BW_NAME_REBUILD_TENSOR) return make_tensor(p, a);
-    if (f->name == BW_NAME_REBUILD_PARAMETER && a->items >= 1) return push(&p->stack, a->item[0]);
+    if (f->name == BW_NAME_REBUILD_PARAMETER && a->items >= 1) return push(p, &p->stack, a->item[0]);
     return bw_fail(BW_EDATA, "%s: refused: at byte %zu it calls a function that makes no tensor", p->origin,
                    p->pos);
 }
@@ -402,7 +403,7 @@ static bw_status remember(bw_pickle *p, uint64_t at)
 static bw_status recall(bw_pickle *p, uint64_t at)
 {
     if (at >= p->memo.n || p->memo.at[at] == 0) return damaged(p, "it recalls what it never had");
-    return push(&p->stack, p->memo.at[at] - 1);
+    return push(p, &p->stack, p->memo.at[at] - 1);
 }
 
 static bw_status memo_of(bw_pickle *p, size_t bytes, bw_status (*fn)(bw_pickle *, uint64_t))
@@ -419,7 +420,7 @@ static bw_status add_to(bw_pickle *p, uint32_t single)
     bw_status st = BW_OK;
     if (single > 0) {
         if (p->stack.n < single) return damaged(p, "nothing is on the stack");
-        st = push(&p->marks, p->stack.n - single);
+        st = push(p, &p->marks, p->stack.n - single);
     } else {
         st = need_mark(p);
     }
@@ -470,7 +471,7 @@ static bw_status step(bw_pickle *p, uint8_t op)
     case 0x95: /* FRAME */
         return skip(p, 8);
     case '(':
-        return push(&p->marks, p->stack.n);
+        return push(p, &p->marks, p->stack.n);
     case '0':
         return pop(&dropped, p);
     case '1':

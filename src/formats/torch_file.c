@@ -1,13 +1,18 @@
 #include "formats/torch_file.h"
 #include "base/memory.h"
 #include "formats/pickle.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <zip.h>
 
-enum { DEPTH = 8, NAME_ROOM = 256, MOST_TENSORS = 65536 };
-static const uint64_t PICKLE_LIMIT = 64 << 20;
+/* Limits that only a hostile file meets. Tensors may share a storage, as tied weights do, which is read for
+ * each: all together have at most SHARES times the bytes of the file, and READS times are read. */
+enum { DEPTH = 8, NAME_ROOM = 256, MOST_TENSORS = 65536, MOST_STEPS = 1 << 20, SHARES = 16, READS = 256 };
+static const uint64_t PICKLE_LIMIT = 16 << 20;
 
 typedef struct found {
     bw_st_tensor tensor;
@@ -22,7 +27,9 @@ struct bw_torch_file {
     uint8_t *text;
     bw_pickle *pickle;
     found *tensors;
-    int64_t n, room;
+    int64_t n, room, steps;
+    uint64_t bytes;        /* of the file */
+    size_t total, storage; /* of all tensors, and of the storage of each */
 };
 
 static const struct {
@@ -60,6 +67,23 @@ bool bw__torch_looks_like(const char *path)
     return begins_with(path, &is_zip);
 }
 
+/* PyTorch never compresses, so what is compressed is no work of it, and nothing that is read can be larger
+ * than the file. */
+static bw_status check_stored(const zip_stat_t *info, const bw_torch_file *f, const char *name)
+{
+    const zip_uint64_t want = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
+    if ((info->valid & want) != want || info->comp_method != ZIP_CM_STORE)
+        return bw_fail(
+            BW_EDATA,
+            "%s: %s in it is compressed, as torch.save() never does; load it in PyTorch and save it "
+            "again",
+            f->path, name);
+    if (info->size != info->comp_size || info->size > f->bytes)
+        return bw_fail(BW_EDATA, "%s: damaged: %s claims %" PRIu64 " bytes", f->path, name,
+                       (uint64_t)info->size);
+    return BW_OK;
+}
+
 /* A whole file of the archive, which must have `bytes` bytes, or at most `limit` where that is not 0. */
 static bw_status read_entry(void **out, size_t *out_bytes, bw_torch_file *f, const char *name, uint64_t limit,
                             uint64_t bytes)
@@ -70,8 +94,9 @@ static bw_status read_entry(void **out, size_t *out_bytes, bw_torch_file *f, con
     void *data = NULL;
     *out = NULL;
     zip_stat_init(&info);
-    if (zip_stat(f->zip, name, 0, &info) != 0 || !(info.valid & ZIP_STAT_SIZE))
+    if (zip_stat(f->zip, name, 0, &info) != 0)
         return bw_fail(BW_EDATA, "%s: damaged: %s is not in the archive", f->path, name);
+    BW_TRY(check_stored(&info, f, name));
     if (limit > 0 ? info.size > limit : info.size != bytes)
         return bw_fail(BW_EDATA, "%s: damaged: %s has %" PRIu64 " bytes", f->path, name, (uint64_t)info.size);
     BW_TRY(bw__alloc(&data, (size_t)info.size + 1));
@@ -117,6 +142,11 @@ static bw_status add_tensor(bw_torch_file *f, const char *name, uint32_t value)
         if (__builtin_mul_overflow(t->tensor.bytes, (size_t)v->shape[d], &t->tensor.bytes))
             return bw_fail(BW_EDATA, "%s: %s is too large", f->path, name);
     }
+    size_t storage_bytes;
+    if (__builtin_add_overflow(f->total, t->tensor.bytes, &f->total) || f->total / SHARES > f->bytes ||
+        __builtin_mul_overflow((size_t)TYPES[type].bytes, (size_t)storage->number, &storage_bytes) ||
+        __builtin_add_overflow(f->storage, storage_bytes, &f->storage) || f->storage / READS > f->bytes)
+        return bw_fail(BW_EDATA, "%s: damaged: its tensors are far larger than the file", f->path);
 out:
     return st;
 }
@@ -126,6 +156,8 @@ static bw_status walk(bw_torch_file *f, const char *name, uint32_t value, int de
 {
     bw_status st = BW_OK;
     const bw_pickle_value *v = bw__pickle_at(f->pickle, value);
+    if (++f->steps > MOST_STEPS)
+        return bw_fail(BW_EDATA, "%s: damaged: its dicts hold each other again and again", f->path);
     if (v->kind == BW_PICKLE_TENSOR) return add_tensor(f, name, value);
     if (v->kind != BW_PICKLE_DICT || depth == DEPTH) return BW_OK;
     for (uint32_t i = 0; i + 1 < v->items && st == BW_OK; i += 2) {
@@ -174,9 +206,10 @@ static bw_status open_archive(bw_torch_file *f)
 {
     int code = 0;
     bool is_zip;
-    FILE *there = fopen(f->path, "rbe");
-    if (!there) return bw_fail(BW_EDATA, "%s: cannot be opened", f->path);
-    (void)fclose(there);
+    struct stat info;
+    if (access(f->path, R_OK) != 0 || stat(f->path, &info) != 0)
+        return bw_fail(BW_EDATA, "%s: cannot be opened: %s", f->path, strerror(errno));
+    f->bytes = (uint64_t)info.st_size;
     if (begins_with(f->path, &is_zip) && !is_zip)
         return bw_fail(BW_EDATA,
                        "%s: a file of PyTorch before 1.6; load it there and save it again with "

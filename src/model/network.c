@@ -142,6 +142,11 @@ bool bw_network_has_heads(const bw_network *net)
     return net->has_heads;
 }
 
+bool bw_network_has_projectors(const bw_network *net)
+{
+    return net->has_heads && !net->no_projectors;
+}
+
 int64_t bw_network_feature_dim(const bw_network *net, int block, bw_feature feature)
 {
     return feature == BW_FEATURE_HEAD ? net->spec[block].head_dim : net->spec[block].out_c;
@@ -155,9 +160,9 @@ const bw_config *bw_network_config(const bw_network *net)
 int64_t bw_network_parameters(const bw_network *net, int block, bool with_head)
 {
     const bw_params *ps = &net->params[block];
+    bw_part last = !with_head ? BW_PART_TRUNK : net->no_projectors ? BW_PART_HEAD : BW_PART_PROJECTOR;
     int64_t n = 0;
     for (int i = 0; i < ps->n; i++)
-        if (bw__param_is_trained(&ps->items[i]) && (with_head || ps->items[i].part == BW_PART_TRUNK))
-            n += ps->items[i].count;
+        if (bw__param_is_trained(&ps->items[i]) && ps->items[i].part <= last) n += ps->items[i].count;
     return n;
 }

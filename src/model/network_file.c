@@ -33,8 +33,9 @@ bw_status bw_network_save(const bw_network *network, const char *trunk_path, con
     char *config = NULL;
     char width[24], blocks[24], size[24], mean[96], std[96], steps[24], seed[24], cuts[BW_KEY_TEXT];
 
-    if (heads_path && !network->has_heads)
-        return bw_fail(BW_EINVAL, "%s: this network has no heads to write", heads_path);
+    if (heads_path && !bw_network_has_projectors(network))
+        return bw_fail(BW_EINVAL, "%s: this network has no %s to write", heads_path,
+                       network->has_heads ? "projectors" : "heads");
     BW_TRY(bw__config_portable_yaml(&config, c));
     (void)snprintf(width, sizeof width, "%" PRId64, c->model.width);
     (void)snprintf(blocks, sizeof blocks, "%d", bw__config_cut_blocks(c)); /* that loading gives */
@@ -243,7 +244,8 @@ static bw_status read_files(bw_network *network, files *f, bool *out_heads)
     BW_TRY(bw__entries_check(&trunk, f->trunk, network, f->trunk_path));
     if (f->heads && network->has_heads) {
         BW_TRY(bw__entries_list(&heads, network, true));
-        if (f->torch && !bw__torch_weights_have_projectors(f->torch)) drop_projectors(&heads);
+        network->no_projectors = f->torch && !bw__torch_weights_have_projectors(f->torch);
+        if (network->no_projectors) drop_projectors(&heads);
         if (bw__entries_check(&heads, f->heads, network, f->heads_path) != BW_OK) leave_heads_out(f);
     }
     if (f->heads && network->has_heads) {

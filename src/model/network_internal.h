@@ -9,9 +9,10 @@ struct bw_network {
     bw_config config; /* resolved */
     int blocks;
     bool has_heads;
-    bool outline;  /* names and shapes alone: values are addresses that nobody may touch */
-    bool borrows;  /* values are another network's */
-    int64_t steps; /* optimiser steps these weights have seen in their run; written to files */
+    bool no_projectors; /* heads came without: those in `params` are of a width that nobody uses */
+    bool outline;       /* names and shapes alone: values are addresses that nobody may touch */
+    bool borrows;       /* values are another network's */
+    int64_t steps;      /* optimiser steps these weights have seen in their run; written to files */
     bw_block_spec spec[BW_MAX_BLOCKS];
     bw_params params[BW_MAX_BLOCKS];
 };

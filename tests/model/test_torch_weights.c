@@ -55,6 +55,13 @@ static void put_int(writer *w, int64_t v)
         fputc((int)(v >> (8 * i)) & 0xff, w->pickle);
 }
 
+/* Stored as it is, as PyTorch does. */
+static void add_entry(zip_t *zip, const char *name, const void *data, size_t bytes)
+{
+    zip_int64_t i = zip_file_add(zip, name, zip_source_buffer(zip, data, bytes, 0), 0);
+    assert_true(i >= 0 && zip_set_file_compression(zip, (zip_uint64_t)i, ZIP_CM_STORE, 0) == 0);
+}
+
 /* key: _rebuild_tensor_v2(storage, 0, shape, stride, False, OrderedDict()) */
 static void put_tensor(writer *w, const char *key, const char *type, int ndim, const int64_t *shape,
                        const void *data, size_t bytes, int64_t count)
@@ -84,7 +91,7 @@ static void put_tensor(writer *w, const char *key, const char *type, int ndim, c
           "ccollections\nOrderedDict\n)RtR",
           w->pickle);
     (void)snprintf(name, sizeof name, "x/data/%d", w->storages - 1);
-    assert_true(zip_file_add(w->zip, name, zip_source_buffer(w->zip, data, bytes, 0), 0) >= 0);
+    add_entry(w->zip, name, data, bytes);
 }
 
 /* The authors' name of one of our tensors, below `wrapper`. */
@@ -155,7 +162,7 @@ static void save(const char *path, const bw_network *net, const char *wrapper, c
     }
     fputc('.', w.pickle);
     assert_int_equal(fclose(w.pickle), 0);
-    assert_true(zip_file_add(w.zip, "x/data.pkl", zip_source_buffer(w.zip, w.text, w.bytes, 0), 0) >= 0);
+    add_entry(w.zip, "x/data.pkl", w.text, w.bytes);
     assert_int_equal(zip_close(w.zip), 0);
     free(w.text);
 }
@@ -176,8 +183,10 @@ static void check_equal(const bw_network *a, const bw_network *b, bw_part last)
 
 static const char *in_folder(const char *name)
 {
-    static char path[4300];
-    (void)snprintf(path, sizeof path, "%s/%s", temp_folder(), name);
+    static char paths[2][4300]; /* the last two calls' */
+    static int at;
+    char *path = paths[at++ % 2];
+    (void)snprintf(path, sizeof paths[0], "%s/%s", temp_folder(), name);
     return path;
 }
 
@@ -190,7 +199,30 @@ static void published_weights_are_trunk_and_heads(void **state)
     CHECK_OK(bw_network_load(&loaded, path));
     assert_true(bw_network_has_heads(loaded));
     check_equal(net, loaded, BW_PART_HEAD);
+    /* Nothing is counted or written that the file does not have. */
+    assert_false(bw_network_has_projectors(loaded));
+    for (int k = 0; k < net->blocks; k++) {
+        const bw_block_spec *s = &net->spec[k];
+        int64_t head = s->head_dim * s->out_c + 2 * s->head_dim;
+        assert_int_equal(bw_network_parameters(loaded, k, true), bw_network_parameters(net, k, false) + head);
+    }
+    assert_int_equal(bw_network_save(loaded, in_folder("m.safetensors"), in_folder("h.safetensors")),
+                     BW_EINVAL);
     bw_network_free(loaded);
+    bw_network_free(net);
+}
+
+static void every_verb_takes_it(void **state)
+{
+    (void)state;
+    char command[9000];
+    const char *source = getenv("BW_SOURCE");
+    bw_network *net = make("data.image_size: 16\n");
+    const char *path = in_folder("resnet18.pth");
+    save(path, net, "", "fc.weight");
+    assert_non_null(source);
+    (void)snprintf(command, sizeof command, "bash '%s/tests/cli/lib/torch_model.sh' '%s'", source, path);
+    assert_int_equal(system(command), 0);
     bw_network_free(net);
 }
 
@@ -215,6 +247,8 @@ static void checkpoint_has_projectors_too(void **state)
     save(path, net, "model", NULL);
     CHECK_OK(bw_network_load(&loaded, path));
     check_equal(net, loaded, BW_PART_PROJECTOR);
+    for (int k = 0; k < net->blocks; k++)
+        assert_int_equal(bw_network_parameters(loaded, k, true), bw_network_parameters(net, k, true));
     /* And they are weights to start from. */
     for (int k = 0; k < begun->blocks; k++)
         memset(begun->params[k].values, 0, (size_t)begun->params[k].total * sizeof(float));
@@ -240,6 +274,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(published_weights_are_trunk_and_heads),
+        cmocka_unit_test(every_verb_takes_it),
         cmocka_unit_test(filter_of_three_is_seen),
         cmocka_unit_test(checkpoint_has_projectors_too),
         cmocka_unit_test(tensor_that_belongs_nowhere_is_named),
