@@ -68,7 +68,7 @@ at_once 3 "[0-9]+ of 32 images cannot be read, more than data.max_bad 0.1" "dama
   pretrain --data "$work/damaged" --out "$work/bad" "${tiny[@]}" --set data.max_bad=0.1
 
 # A failure that one rank meets alone, while the others wait for it in the end.
-start "$work/alone" 2 "${tiny[@]}" --set train.epochs=100
+start "$work/alone" 2 "${tiny[@]}" --set train.epochs=40
 rm "$work/alone/metrics.jsonl"
 ended 3 "rank 0 of 2 on $(uname -n): .*metrics.jsonl" "a file that was taken away"
 
