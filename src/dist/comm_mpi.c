@@ -17,7 +17,8 @@
 
 enum {
     PIECE = 1 << 26, /* values of one call of MPI */
-    NAP_NS = 50000
+    NAP_NS = 50000,
+    MOST_RANKS_BY_HALVES = 256
 };
 
 static MPI_Comm mpi_of(const bw_comm *comm)
@@ -91,11 +92,23 @@ static bw_status ranks_do_not_meet(void)
 
 static bool initialised_here;
 
+/* Open MPI's own choice for a nonblocking sum in place is a tree: every rank on the way to the root, and the
+ * root, passes on all bytes. Rabenseifner's reduce-scatter and all-gather (3) send as little as can be
+ * (comm_timing.h) and take half as many delays. It needs as many values as ranks, and sends fewer around a
+ * ring, so with a great many ranks, where batch norm has fewer channels than that, the choice stays Open
+ * MPI's. What the user has set holds; other libraries do not look at this. */
+static void choose_sums(void)
+{
+    if (bw_launched_ranks() <= MOST_RANKS_BY_HALVES)
+        (void)setenv("OMPI_MCA_coll_libnbc_iallreduce_algorithm", "3", 0);
+}
+
 static bw_status initialise(void)
 {
     int there = 0, provided = 0, size = 0;
     (void)MPI_Initialized(&there);
     if (!there) {
+        choose_sums();
         if (MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &provided) != MPI_SUCCESS)
             return bw_fail(BW_EREMOTE, "MPI_Init_thread failed (%s)", bw_comm_library());
         (void)MPI_Comm_size(MPI_COMM_WORLD, &size);
