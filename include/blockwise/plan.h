@@ -42,6 +42,12 @@ typedef struct bw_plan {
 BW_API BW_MUST_CHECK
 bw_status bw_plan_make(bw_plan *out, const bw_config *config);
 
+/** Counts what a rank of row `row`, from 0, of parallel.block needs, where row r has blocks begin[r] ..
+ *  begin[r + 1] - 1 of those that are run (bw_simulated.begin): flops, gradients, arena and the queues
+ * between rows are the row's. bw_plan_make() counts the first row of even shares. As bw_plan_make(). */
+BW_API BW_MUST_CHECK
+bw_status bw_plan_make_row(bw_plan *out, const bw_config *config, const int *begin, int row);
+
 /** The largest train.batch whose peak is at most `bytes`, the rest of a resolved config as it is; 0 where
  *  even the smallest batch needs more. Takes some seconds. As bw_plan_make(). */
 BW_API BW_MUST_CHECK
@@ -64,6 +70,58 @@ BW_API double bw_plan_step_s(const bw_plan *plan, double gflops);
  * measure it anew, divide `gflops` of `blockwise bench step` by the result of `blockwise bench matmul` for
  *  2048 x 2048 x 2048, for the networks and batches of bench/compare.sh. */
 #define BW_PLAN_SHARE 0.74
+
+/** What connects nodes: each has a link that carries bytes_per_s out and as many in at once, to a switch that
+ *  is no limit. delay_s: from the call of one node to the arrival of a short message on another, half of a
+ *  round trip; `blockwise bench comm` measures it (send, 8 bytes). No network: INFINITY and 0. */
+typedef struct bw_link {
+    double bytes_per_s, delay_s;
+} bw_link;
+
+/** A step on one grid of nodes, one rank on each. */
+typedef struct bw_simulated {
+    int data, rows;               /**< parallel.data, parallel.block */
+    int begin[BW_MAX_BLOCKS + 1]; /**< [rows + 1]: row r trains blocks begin[r] .. begin[r + 1] - 1, from 0,
+                                       balanced by what they cost */
+    double row_s[BW_MAX_BLOCKS];  /**< [rows]: what a step of the row takes */
+    int slowest;                  /**< row */
+    double step_s;                /**< its: where all rows are busy, every step takes as long */
+    double compute_s, statistics_s, gradients_s; /**< of it: computing; waiting for sums of statistics and
+                                                      losses; for sums of gradients. What is left: waiting for
+                                                      activations to be sent */
+    double link_s;                               /**< that its link is busy */
+    double sent_bytes;                           /**< by all nodes together */
+} bw_simulated;
+
+typedef struct bw_simulation bw_simulation;
+
+/** Makes ready for simulating steps of a resolved config: its batch, on nodes that have config->threads
+ *  threads each. What blocks cost is measured on this machine with a few steps of each, which takes some
+ *  seconds and the memory of one block at a few images; or, with gflops > 0, is their operations at
+ *  BW_PLAN_SHARE of that rate. parallel.* of the config are not looked at. Loading images is not counted.
+ *  src/train/simulation.h has the formulas and what they assume of sums.
+ *  @return BW_OK; BW_EINVAL (config not resolved, a link without rate, or cross-entropy without
+ *          loss.classes), BW_EKERNEL, BW_ENOMEM */
+BW_API BW_MUST_CHECK
+bw_status bw_simulation_create(bw_simulation **out, const bw_config *config, const bw_link *link,
+                               double gflops);
+BW_API void bw_simulation_free(bw_simulation *simulation);
+/** Seconds that measuring took; 0 where gflops was given. */
+BW_API double bw_simulation_measured_s(const bw_simulation *simulation);
+/** Blocks that are run: the most rows there can be. */
+BW_API int bw_simulation_blocks(const bw_simulation *simulation);
+/** Seconds that block k, from 0, takes for `images` images on one node, without other nodes; of the average
+ *  step of the run. */
+BW_API double bw_simulation_block_s(const bw_simulation *simulation, int k, int64_t images);
+
+/** A step on data x rows nodes. BW_EINVAL where such a run would be refused: the batch cannot be dealt evenly
+ *  to `data` nodes, with two images for each at least; more rows than blocks that are run; rows and
+ * train.order sequential. */
+BW_API BW_MUST_CHECK
+bw_status bw_simulation_grid(const bw_simulation *simulation, bw_simulated *out, int data, int rows);
+/** The quickest grid of so many nodes; of equal ones that with fewer rows. BW_EINVAL: there is none. */
+BW_API BW_MUST_CHECK
+bw_status bw_simulation_best(const bw_simulation *simulation, bw_simulated *out, int nodes);
 
 #ifdef __cplusplus
 }

@@ -51,6 +51,7 @@ typedef enum cli_key {
     CLI_PLAN_DATA,
     CLI_PLAN_IMAGES,
     CLI_NODES,
+    CLI_NETWORK,
     CLI_PRICE,
     CLI_GFLOPS,
     CLI_FINETUNE_EPOCHS,
@@ -111,7 +112,8 @@ typedef struct cli_options {
     int n_k;
     int k[CLI_MAX_K];
     double temperature;
-    int nodes;
+    int nodes; /* 0: not given */
+    const char *network;
     double price, gflops; /* 0: not given */
     bw_split split;
     const char *command; /* the whole command line, for the records of a run */

@@ -94,7 +94,12 @@ static const option_text TABLE[] = {
     { CLI_PLAN_DATA, "data", "PATH", "Images to count (default: not read)" },
     { CLI_PLAN_IMAGES, "images", "N",
       "Number of training images (default: those of --data, or data.images, or ImageNet's 1281167)" },
-    { CLI_NODES, "nodes", "N", "Machines like this one that share each batch (default: 1)" },
+    { CLI_NODES, "nodes", "N",
+      "Machines like this one that share the work (default: as many as parallel.* says, or 1)" },
+    { CLI_NETWORK, "network", "RATE,DELAY",
+      "Links of the nodes, 1gbit,50us say, with half of a round trip for DELAY: simulates a step on every "
+      "grid "
+      "of them (default: time between nodes is not counted)" },
     { CLI_PRICE, "price", "P", "What a node costs in an hour (default: no cost is printed)" },
     { CLI_GFLOPS, "gflops", "R",
       "Rate of a node's matrix products as 'bench matmul' prints it for 2048 (default: measured here)" },
@@ -315,6 +320,8 @@ static const char **text_field(cli_options *o, cli_key key)
         return &o->label_list;
     case CLI_WRITE_LIST:
         return &o->write_list;
+    case CLI_NETWORK:
+        return &o->network;
     default:
         return NULL;
     }
@@ -456,7 +463,6 @@ void cli_options_parse(cli_options *options, const cli_verb *verb, int argc, cha
                               .n_k = 2,
                               .k = { 20, 200 },
                               .temperature = 0.07,
-                              .nodes = 1,
                               .steps = -1,
                               .warmup = -1 };
     build_argp(&a, verb);

@@ -6,6 +6,7 @@
 #include "data/loader.h"
 #include "model/network_internal.h"
 #include "train/online_score.h"
+#include "train/relay.h"
 #include "train/trainer_internal.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -35,15 +36,17 @@ static void add_block(bw_plan *out, const bw_network *network, const bw_trainer 
     }
     bool learns = b->loss != NULL;
     int64_t states = !learns ? 0 : b->optimizer.name == BW_OPTIMIZER_ADAMW ? 2 : 1;
-    if (k < trainer->created) block->flops = bw__trainer_block_flops(trainer, k, learns);
+    if (k >= trainer->first && k < trainer->created)
+        block->flops = bw__trainer_block_flops(trainer, k, learns);
     block->saved_bytes = (int64_t)b->saved_bytes;
     block->arena_bytes = (int64_t)b->arena_bytes;
     out->parameters += params->trained;
     out->weight_bytes += (params->total + states * params->trained) * (int64_t)sizeof(float);
 }
 
-/* Everything but process_bytes and the sum. */
-static bw_status count(bw_plan *out, const bw_config *config, int64_t *process_bytes)
+/* Everything but process_bytes and the sum; begin: of the rows, or NULL for even ones. */
+static bw_status count_row(bw_plan *out, const bw_config *config, const int *begin, int row,
+                           int64_t *process_bytes)
 {
     bw_status st = BW_OK;
     bw_grid grid;
@@ -52,6 +55,8 @@ static bw_status count(bw_plan *out, const bw_config *config, int64_t *process_b
     bw_trainer *trainer = NULL;
     *out = (bw_plan){ 0 };
     BW_TRY(bw__grid_outline(&grid, config));
+    if (begin) memcpy(grid.begin, begin, (size_t)(grid.rows + 1) * sizeof *begin);
+    grid.row = row;
     own.train.batch = bw__grid_images(&grid, config);
     BW_TRY(bw__network_outline(&network, config));
     BW_TRY(bw__trainer_outline(&trainer, network, &grid));
@@ -62,7 +67,7 @@ static bw_status count(bw_plan *out, const bw_config *config, int64_t *process_b
     out->repeated_flops = bw__trainer_repeated_flops(trainer);
     out->weight_bytes += bw__trainer_gradient_bytes(trainer);
     out->arena_bytes = (int64_t)trainer->exec.arena.peak;
-    out->input_bytes = bw__loader_bytes(&own);
+    out->input_bytes = (row == 0 ? bw__loader_bytes(&own) : 0) + bw__relay_bytes(trainer);
     if (trainer->probe) {
         int64_t scoring;
         BW_TRY(bw__online_score_bytes(&scoring, network));
@@ -76,21 +81,36 @@ out:
     return st;
 }
 
+static bw_status count(bw_plan *out, const bw_config *config, int64_t *process_bytes)
+{
+    return count_row(out, config, NULL, 0, process_bytes);
+}
+
 static void sum_up(bw_plan *plan, int64_t process_bytes)
 {
     plan->process_bytes = process_bytes;
     plan->peak_bytes = plan->weight_bytes + plan->arena_bytes + plan->input_bytes + process_bytes;
 }
 
-bw_status bw_plan_make(bw_plan *out, const bw_config *config)
+static bw_status make(bw_plan *out, const bw_config *config, const int *begin, int row)
 {
     int64_t process_bytes = 0;
-    bw_status st = count(out, config, &process_bytes);
+    bw_status st = count_row(out, config, begin, row, &process_bytes);
     if (st != BW_OK) return st;
     sum_up(out, process_bytes + RUNNING_BYTES +
                     config->data.threads * LOADER_THREAD_VIEWS * 3 * config->data.image_size *
                         config->data.image_size);
     return BW_OK;
+}
+
+bw_status bw_plan_make(bw_plan *out, const bw_config *config)
+{
+    return make(out, config, NULL, 0);
+}
+
+bw_status bw_plan_make_row(bw_plan *out, const bw_config *config, const int *begin, int row)
+{
+    return make(out, config, begin, row);
 }
 
 /* The batch must be a multiple of this. */
