@@ -6,7 +6,7 @@ packages=(build-essential cmake ninja-build pkg-config
   libopenmpi-dev openmpi-bin libyaml-dev libjansson-dev libxxhash-dev liblapacke-dev libopenblas-dev
   libprotobuf-c-dev protobuf-c-compiler libonnx-dev libisal-dev libzip-dev
   libcmocka-dev dataset-fashion-mnist iproute2 iputils-ping)
-[ "${1:-}" = --ci ] && packages+=(clang clang-format libomp-dev mpich libmpich-dev python3-protobuf python3-opencv)
+[ "${1:-}" = --ci ] && packages+=(clang clang-format libomp-dev mpich libmpich-dev python3-protobuf python3-opencv doxygen)
 
 missing=()
 for p in "${packages[@]}"; do
