@@ -64,6 +64,9 @@ static bw_status look(bw_pretraining *r)
         return bw_fail(BW_EINVAL,
                        "train.init_blocks: there are no weights to take; give them with --init, or "
                        "leave the list out");
+    if (r->state == BW_RUN_COMPLETE)
+        bw_log(BW_LOG_INFO, "%s: the run is finished; to train on, begin another with --init %s", o->out,
+               o->out);
     return BW_OK;
 }
 

@@ -50,8 +50,9 @@ for block in page-*; do
     *.sh)
       shells=$((shells + 1))
       # Line by line, as typed; each must succeed.
-      bash -euo pipefail "$block" >"$block.out" 2>"$block.err" </dev/null ||
-        fail "$(cat "$block"): exit status $?: $(tail -n 3 "$block.err")"
+      bash -euo pipefail "$block" >"$block.out" 2>"$block.err" </dev/null
+      status=$?
+      [ "$status" = 0 ] || fail "$(cat "$block"): exit status $status: $(tail -n 3 "$block.err")"
       ;;
     *.python)
       if [ -n "$python" ]; then
@@ -70,5 +71,6 @@ for file in features.npy pictures.onnx runs/first/finished runs/second/finished 
   checks=$((checks + 1))
   [ -s "$file" ] || fail "$file was not written"
 done
-grep -hi 'warning' page-*.err >&2
+checks=$((checks + 1))
+grep -qh 'the run is finished' page-*.err || fail "--resume of a finished run says nothing"
 finish
