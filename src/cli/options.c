@@ -79,6 +79,9 @@ static const option_text TABLE[] = {
     { CLI_TEMPERATURE, "temperature", "T", "A neighbour's vote is exp(cosine / T) (default: 0.07)" },
     { CLI_FEATURES_OUT, "out", "FILE.npy", "Features to write, one row per image (required)" },
     { CLI_LABELS, "labels", "FILE.npy", "Labels to write, -1 where there is none (default: not written)" },
+    { CLI_NAMES, "names", "FILE",
+      "Names of the images to write: FILE.npy an array of strings, else text, one a line (default: not "
+      "written)" },
     { CLI_SPLIT, "split", "train|test", "Which images (default: the test split if there is one, else all)" },
     { CLI_EXPORT_FORMAT, "format", "safetensors|onnx", "Format to write (default: safetensors)" },
     { CLI_EXPORT_FEATURE, "feature", "head|trunk", "With onnx: feature of the block (default: trunk)" },
@@ -304,6 +307,8 @@ static const char **text_field(cli_options *o, cli_key key)
         return &o->out;
     case CLI_LABELS:
         return &o->labels;
+    case CLI_NAMES:
+        return &o->names;
     case CLI_RECIPE:
         return &o->recipe;
     case CLI_CONFIG:

@@ -3,7 +3,9 @@
 #include "cli/evaluation.h"
 #include "cli/progress.h"
 #include "cli/settings.h"
+#include "formats/atomic_file.h"
 #include "formats/npy.h"
+#include <string.h>
 
 static bw_status write_labels(const char *path, const bw_dataset *dataset, const int64_t *index, int64_t rows)
 {
@@ -14,6 +16,37 @@ static bw_status write_labels(const char *path, const bw_dataset *dataset, const
         labels[i] = bw_dataset_label(dataset, index[i]);
     st = bw__npy_write(path, BW_NPY_I64, labels, 1, &rows);
     bw__free(labels);
+    return st;
+}
+
+typedef struct rows {
+    const bw_dataset *dataset;
+    const int64_t *index;
+} rows;
+
+static void name_at(const void *user, int64_t i, char *name, size_t size)
+{
+    const rows *r = user;
+    bw_dataset_name(r->dataset, r->index[i], name, size);
+}
+
+/* A NumPy array where the file is called .npy, else text, a name a line. */
+static bw_status write_names(const char *path, const rows *r, int64_t n)
+{
+    char name[BW_NPY_TEXT];
+    const char *dot = strrchr(path, '.');
+    bw_atomic_file file = { 0 };
+    if (dot && strcmp(dot, ".npy") == 0) return bw__npy_write_text(path, name_at, r, n);
+    bw_status st = bw__atomic_open(&file, path);
+    for (int64_t i = 0; st == BW_OK && i < n; i++) {
+        name_at(r, i, name, sizeof name);
+        if (strchr(name, '\n'))
+            st = bw_fail(BW_EDATA, "%s: the name of image %lld has a line feed in it; give --names FILE.npy",
+                         path, (long long)i + 1);
+        (void)fprintf(file.stream, "%s\n", name); /* errors are found at commit */
+    }
+    if (st == BW_OK) st = bw__atomic_commit(&file);
+    bw__atomic_abandon(&file);
     return st;
 }
 
@@ -39,6 +72,7 @@ static int run_embed(const cli_options *o)
     cli_progress_end();
     shape[1] = bw_network_feature_dim(network, block, feature);
     BW_TRY(bw__npy_write(o->out, BW_NPY_F32, features, 2, shape));
+    if (o->names) BW_TRY(write_names(o->names, &(rows){ dataset, index }, shape[0]));
     if (o->labels) BW_TRY(write_labels(o->labels, dataset, index, shape[0]));
     printf("%s: %lld x %lld, block %d, %s\n", o->out, (long long)shape[0], (long long)shape[1], block + 1,
            cli_feature_name(feature));
@@ -50,15 +84,16 @@ out:
     return cli_finish(st);
 }
 
-const cli_verb cli_embed = { .name = "embed",
-                             .arguments = "MODEL",
-                             .min_arguments = 1,
-                             .max_arguments = 1,
-                             .summary = "Write the features of images as a NumPy array",
-                             .notes = CLI_MODEL ". Rows keep the order of the "
-                                                "images; one that cannot be read has no row.",
-                             .options = { CLI_DATA, CLI_FEATURES_OUT, CLI_LABELS, CLI_ONE_BLOCK,
-                                          CLI_ONE_FEATURE, CLI_SPLIT, CLI_THREADS, CLI_DATA_FORMAT, CLI_QUIET,
-                                          CLI_END },
-                             .interruptible = true,
-                             .run = run_embed };
+const cli_verb cli_embed = {
+    .name = "embed",
+    .arguments = "MODEL",
+    .min_arguments = 1,
+    .max_arguments = 1,
+    .summary = "Write the features of images as a NumPy array",
+    .notes = CLI_MODEL ". Rows keep the order of the images, those of folders by name; one that cannot be "
+                       "read has no row, label or name. Features are float32, labels int64, names strings.",
+    .options = { CLI_DATA, CLI_FEATURES_OUT, CLI_LABELS, CLI_NAMES, CLI_ONE_BLOCK, CLI_ONE_FEATURE, CLI_SPLIT,
+                 CLI_THREADS, CLI_DATA_FORMAT, CLI_QUIET, CLI_END },
+    .interruptible = true,
+    .run = run_embed
+};

@@ -30,22 +30,16 @@ static bool array_bytes(int64_t *out, bw_npy_dtype dtype, int ndim, const int64_
     return true;
 }
 
-bw_status bw__npy_write(const char *path, bw_npy_dtype dtype, const void *data, int ndim,
-                        const int64_t *shape)
+static void write_header(FILE *f, const char *descr, int ndim, const int64_t *shape)
 {
     char dims[HEADER_ROOM / 2] = "", header[HEADER_ROOM];
-    int64_t bytes;
-    bw_atomic_file file;
-
-    if (ndim < 0 || ndim > MAX_DIMS || !array_bytes(&bytes, dtype, ndim, shape))
-        return bw_fail(BW_EINVAL, "%s: shape with %d dimensions cannot be written", path, ndim);
     for (int i = 0; i < ndim; i++) {
         size_t used = strlen(dims);
         (void)snprintf(dims + used, sizeof dims - used, i + 1 < ndim ? "%lld, " : "%lld%s",
                        (long long)shape[i], ndim == 1 ? "," : "");
     }
     int used = snprintf(header + MAGIC_BYTES + 2, sizeof header - MAGIC_BYTES - 2,
-                        "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", TYPES[dtype].descr, dims);
+                        "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", descr, dims);
     size_t text = (size_t)used + 1;
     size_t total = (MAGIC_BYTES + 2 + text + ALIGN - 1) / ALIGN * ALIGN;
     memset(header + MAGIC_BYTES + 2 + used, ' ', total - MAGIC_BYTES - 2 - (size_t)used);
@@ -56,11 +50,72 @@ bw_status bw__npy_write(const char *path, bw_npy_dtype dtype, const void *data, 
     size_t length = total - MAGIC_BYTES - 2;
     header[8] = (char)(length & 0xff);
     header[9] = (char)(length >> 8);
+    (void)fwrite(header, 1, total, f); /* errors are found at commit */
+}
 
+bw_status bw__npy_write(const char *path, bw_npy_dtype dtype, const void *data, int ndim,
+                        const int64_t *shape)
+{
+    int64_t bytes;
+    bw_atomic_file file;
+
+    if (ndim < 0 || ndim > MAX_DIMS || !array_bytes(&bytes, dtype, ndim, shape))
+        return bw_fail(BW_EINVAL, "%s: shape with %d dimensions cannot be written", path, ndim);
     bw_status st = bw__atomic_open(&file, path);
     if (st != BW_OK) return st;
-    (void)fwrite(header, 1, total, file.stream);
+    write_header(file.stream, TYPES[dtype].descr, ndim, shape);
     if (bytes > 0) (void)fwrite(data, 1, (size_t)bytes, file.stream);
+    return bw__atomic_commit(&file);
+}
+
+/* --- text --- */
+
+/* The character at *text, which moves behind it. A byte that is no UTF-8 becomes a half of a surrogate pair,
+ * as Python's os.fsdecode() has it: no name is lost, and none becomes another's. */
+static uint32_t next_character(const char **text)
+{
+    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+    const unsigned char *p = (const unsigned char *)*text;
+    int n = *p < 0x80 ? 1 : *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
+    uint32_t c = n == 1 ? *p : *p & (0x7fU >> n);
+    bool good = *p < 0x80 || (*p >= 0xc2 && *p < 0xf5);
+    for (int i = 1; good && i < n; i++) {
+        good = (p[i] & 0xc0) == 0x80;
+        c = c << 6 | (p[i] & 0x3f);
+    }
+    if (!good || c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) {
+        c = 0xdc00U + *p;
+        n = 1;
+    }
+    *text += n;
+    return c;
+}
+
+bw_status bw__npy_write_text(const char *path, bw_npy_text_fn text_at, const void *user, int64_t n)
+{
+    char text[BW_NPY_TEXT], descr[32];
+    int64_t widest = 1; /* NumPy has no type of width 0 */
+    bw_atomic_file file;
+
+    for (int64_t i = 0; i < n; i++) {
+        int64_t length = 0;
+        text_at(user, i, text, sizeof text);
+        for (const char *p = text; *p; length++)
+            (void)next_character(&p);
+        if (length > widest) widest = length;
+    }
+    bw_status st = bw__atomic_open(&file, path);
+    if (st != BW_OK) return st;
+    (void)snprintf(descr, sizeof descr, "<U%lld", (long long)widest);
+    write_header(file.stream, descr, 1, &n);
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t row[BW_NPY_TEXT] = { 0 };
+        text_at(user, i, text, sizeof text);
+        int64_t length = 0;
+        for (const char *p = text; *p;)
+            row[length++] = next_character(&p);
+        (void)fwrite(row, sizeof *row, (size_t)widest, file.stream);
+    }
     return bw__atomic_commit(&file);
 }
 
