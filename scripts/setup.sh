@@ -4,9 +4,10 @@ set -euo pipefail
 packages=(build-essential cmake ninja-build pkg-config
   libdnnl-dev librandom123-dev libjpeg62-turbo-dev libspng-dev libwebp-dev zlib1g-dev libarchive-dev
   libopenmpi-dev openmpi-bin libyaml-dev libjansson-dev libxxhash-dev liblapacke-dev libopenblas-dev
-  libprotobuf-c-dev protobuf-c-compiler libonnx-dev libisal-dev libzip-dev
+  libprotobuf-c-dev protobuf-c-compiler libonnx-dev libisal-dev libzip-dev libjs-dygraphs libmicrohttpd-dev
   libcmocka-dev dataset-fashion-mnist iproute2 iputils-ping)
-[ "${1:-}" = --ci ] && packages+=(clang clang-format libomp-dev mpich libmpich-dev python3-protobuf python3-opencv doxygen)
+[ "${1:-}" = --ci ] && packages+=(clang clang-format libomp-dev mpich libmpich-dev python3-protobuf python3-opencv doxygen
+  chromium chromium-driver python3-selenium fonts-dejavu-core)
 
 missing=()
 for p in "${packages[@]}"; do

@@ -73,12 +73,18 @@ typedef enum cli_key {
     CLI_SHARD_IMAGES,
     CLI_PACK_SPLIT,
     CLI_RANKS,
+    CLI_REPORT_OUT,
+    CLI_REPORT_DATA,
+    CLI_REPORT_IMAGES,
+    CLI_TITLE,
+    CLI_WATCH,
+    CLI_PORT,
     CLI_JSON,
     CLI_QUIET,
     CLI_VERBOSE
 } cli_key;
 
-#define CLI_MAX_ARGUMENTS 2
+#define CLI_MAX_ARGUMENTS 16
 #define CLI_MAX_K         8
 
 typedef enum cli_feature {
@@ -95,7 +101,7 @@ typedef struct cli_options {
     const char *data, *train, *test, *format, *out, *labels, *names;
     const char *recipe, *config, *init;
     const char *corrupted, *corruptions, *baseline;
-    const char *label_list, *write_list;
+    const char *label_list, *write_list, *title;
     double label_fraction, lr_trunk, lr_classifier; /* 0: not given */
     double weight_decay;
     int64_t batch; /* 0: not given */
@@ -103,7 +109,7 @@ typedef struct cli_options {
     const char **set; /* [n_set] assignments "key=value", in their order */
     int block;        /* from 0; -1: all, or the verb's default */
     bool all_blocks;  /* --block all was said */
-    bool concat, raw, resume, ranks, profile, step, json, quiet, verbose;
+    bool concat, raw, resume, ranks, profile, step, watch, json, quiet, verbose;
     cli_feature feature;
     bw_protocol protocol;
     int epochs, threads, steps, warmup; /* 0 (threads, epochs) or -1: not given */
@@ -115,6 +121,7 @@ typedef struct cli_options {
     double temperature;
     int nodes; /* 0: not given */
     const char *network;
+    int port;             /* -1: not given */
     double price, gflops; /* 0: not given */
     bw_split split;
     const char *command; /* the whole command line, for the records of a run */
@@ -135,7 +142,7 @@ typedef struct cli_verb {
 
 extern const cli_verb cli_pretrain, cli_probe, cli_knn, cli_embed, cli_export, cli_inspect, cli_list,
     cli_data_check, cli_data_pack, cli_bench_step, cli_bench_loader, cli_bench_matmul, cli_bench_comm,
-    cli_plan, cli_robustness, cli_finetune, cli_selftest;
+    cli_plan, cli_robustness, cli_finetune, cli_selftest, cli_report;
 
 /* The verb that is running, as messages name it. */
 void cli_set_verb(const char *name);

@@ -6,6 +6,7 @@
 #include "cli/results.h"
 #include "cli/settings.h"
 #include "cli/verdict_table.h"
+#include "report/verdict_json.h"
 #include "train/run_folder.h"
 #include <dirent.h>
 #include <stdlib.h>
@@ -99,7 +100,7 @@ static bw_status print_json(const run_report *r)
     (void)json_object_set_new(object, "steps", json_integer(r->steps));
     (void)json_object_set_new(object, "checkpoints", checkpoints);
     if (r->last) (void)json_object_set(object, "last_metrics", r->last);
-    (void)json_object_set_new(object, "verdicts", cli_verdict_json(&r->verdict));
+    (void)json_object_set_new(object, "verdicts", bw__verdict_json(&r->verdict));
     if (r->network) (void)json_object_set_new(object, "network", cli_network_json(r->network));
     (void)json_object_set_new(object, "config", config_json(&r->config));
     return cli_print_json(object);

@@ -13,7 +13,7 @@
 static const cli_verb *const VERBS[] = {
     &cli_pretrain,     &cli_probe,        &cli_knn,        &cli_finetune,   &cli_robustness, &cli_embed,
     &cli_export,       &cli_inspect,      &cli_list,       &cli_data_check, &cli_data_pack,  &cli_bench_step,
-    &cli_bench_loader, &cli_bench_matmul, &cli_bench_comm, &cli_plan,       &cli_selftest
+    &cli_bench_loader, &cli_bench_matmul, &cli_bench_comm, &cli_plan,       &cli_selftest,   &cli_report
 };
 enum { N_VERBS = sizeof VERBS / sizeof VERBS[0] };
 

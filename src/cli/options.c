@@ -112,6 +112,18 @@ static const option_text TABLE[] = {
       "Which images (default: the training split, or all where there are no splits)" },
     { CLI_SHARD_SIZE, "size", "MB", "Largest shard, in millions of bytes (default: 256)" },
     { CLI_SHARD_IMAGES, "images", "N", "Most images of a shard (default: as many as --size holds)" },
+    { CLI_REPORT_OUT, "out", "FILE.html",
+      "Page to write (default: RUN/report.html; of several runs report.html in the current folder)" },
+    { CLI_REPORT_DATA, "data", "PATH",
+      "Images for what is made by running the network (default: where the run had them, if they are still "
+      "there)" },
+    { CLI_REPORT_IMAGES, "images", "N",
+      "Images to run the network on, half as many to ask about; 0: none (default: 1000)" },
+    { CLI_TITLE, "title", "TEXT", "Title of the page (default: the names of the runs)" },
+    { CLI_WATCH, "watch", NULL,
+      "Serve a page on 127.0.0.1 that follows the runs while they are trained, until interrupted; without "
+      "what needs images (default: write a file)" },
+    { CLI_PORT, "port", "N", "With --watch: port to serve on, 0 for a free one (default: 8765)" },
     { CLI_JSON, "json", NULL, "Print the result as JSON (default: as text)" },
     { CLI_QUIET, "quiet", NULL, "No progress, only warnings and errors (default: no)" },
     { CLI_VERBOSE, "verbose", NULL, "Everything the library has to say (default: no)" },
@@ -265,6 +277,12 @@ static bool parse_value(cli_options *o, cli_key key, const char *text)
     case CLI_NODES:
         o->nodes = (int)parse_integer("nodes", text, 1, 1000000);
         return true;
+    case CLI_PORT:
+        o->port = (int)parse_integer("port", text, 0, 65535);
+        return true;
+    case CLI_REPORT_IMAGES:
+        o->images = parse_integer("images", text, 0, 1000000);
+        return true;
     case CLI_PRICE:
         o->price = parse_positive("price", text);
         return true;
@@ -291,6 +309,7 @@ static const char **text_field(cli_options *o, cli_key key)
     case CLI_BENCH_DATA:
     case CLI_STEP_DATA:
     case CLI_PLAN_DATA:
+    case CLI_REPORT_DATA:
         return &o->data;
     case CLI_TRAIN_ALIAS:
     case CLI_TRAIN:
@@ -304,7 +323,10 @@ static const char **text_field(cli_options *o, cli_key key)
     case CLI_FEATURES_OUT:
     case CLI_EXPORT_OUT:
     case CLI_SHARDS_OUT:
+    case CLI_REPORT_OUT:
         return &o->out;
+    case CLI_TITLE:
+        return &o->title;
     case CLI_LABELS:
         return &o->labels;
     case CLI_NAMES:
@@ -347,6 +369,8 @@ static bool *flag_field(cli_options *o, cli_key key)
         return &o->profile;
     case CLI_COUNT_STEP:
         return &o->step;
+    case CLI_WATCH:
+        return &o->watch;
     case CLI_JSON:
         return &o->json;
     case CLI_QUIET:
@@ -468,6 +492,7 @@ void cli_options_parse(cli_options *options, const cli_verb *verb, int argc, cha
                               .n_k = 2,
                               .k = { 20, 200 },
                               .temperature = 0.07,
+                              .port = -1,
                               .steps = -1,
                               .warmup = -1 };
     build_argp(&a, verb);

@@ -1,4 +1,5 @@
 #include "cli/verdict_table.h"
+#include "report/verdict_json.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,14 +47,6 @@ static void add_pair(char *text, size_t size, const double pair[2], double facto
     add(text, size, "  %*s", PAIR_WIDTH, both);
 }
 
-static bool has_probe(const bw_verdict *v)
-{
-    bool has = false;
-    for (int k = 0; k < v->blocks; k++)
-        has = has || !isnan(v->block[k].probe_top1);
-    return has;
-}
-
 static void heading(char *text, size_t size, const bw_verdict *v)
 {
     add(text, size, "block  %*s", PAIR_WIDTH, "loss");
@@ -61,7 +54,7 @@ static void heading(char *text, size_t size, const bw_verdict *v)
         add(text, size, "  %*s", TERM_WIDTH, v->term_name[i]);
     add(text, size, "  %*s  %*s  %*s  %*s", PAIR_WIDTH, "embedding std", PAIR_WIDTH, "effective rank",
         PAIR_WIDTH, "dead channels %", TERM_WIDTH, "grad norm");
-    if (has_probe(v)) add(text, size, "  %*s", TERM_WIDTH, "probe %");
+    if (bw__verdict_has_probe(v)) add(text, size, "  %*s", TERM_WIDTH, "probe %");
     add(text, size, "  verdict");
 }
 
@@ -76,7 +69,7 @@ static void row(char *text, size_t size, const bw_verdict *v, int k)
     add_pair(text, size, b->effective_rank, 1.0, 1);
     add_pair(text, size, b->dead_channels, 100.0, 0);
     add_number(text, size, b->grad_norm);
-    if (has_probe(v)) add_number(text, size, b->probe_top1);
+    if (bw__verdict_has_probe(v)) add_number(text, size, b->probe_top1);
     add(text, size, "  %s", bw_verdict_text(b->word));
 }
 
@@ -115,29 +108,4 @@ bool cli_verdict_line(char *text, size_t size, const bw_verdict *v, int line)
     for (int k = 0; k < v->blocks && reason >= 0; k++)
         if (v->block[k].reason[0] && !said_before(v, k) && reason-- == 0) reason_line(text, size, v, k);
     return text[0] != '\0';
-}
-
-json_t *cli_verdict_json(const bw_verdict *v)
-{
-    json_t *array = json_array();
-    for (int k = 0; k < v->blocks; k++) {
-        const bw_block_verdict *b = &v->block[k];
-        json_t *object = json_object();
-        (void)json_object_set_new(object, "block", json_integer(k + 1));
-        (void)json_object_set_new(object, "verdict", json_string(bw_verdict_text(b->word)));
-        (void)json_object_set_new(object, "reason", bw__json_text(b->reason));
-        (void)json_object_set_new(object, "advice", bw__json_text(b->advice));
-        (void)json_object_set_new(object, "steps", json_integer(b->steps));
-        (void)json_object_set_new(object, "loss", bw__json_reals(b->loss, 2));
-        for (int i = 0; i < v->terms; i++)
-            (void)json_object_set_new(object, v->term_name[i], bw__json_real(b->term[i]));
-        (void)json_object_set_new(object, "embedding_std", bw__json_reals(b->embedding_std, 2));
-        (void)json_object_set_new(object, "effective_rank", bw__json_reals(b->effective_rank, 2));
-        (void)json_object_set_new(object, "effective_rank_max", bw__json_real(b->effective_rank_max));
-        (void)json_object_set_new(object, "dead_channels", bw__json_reals(b->dead_channels, 2));
-        (void)json_object_set_new(object, "grad_norm", bw__json_real(b->grad_norm));
-        if (has_probe(v)) (void)json_object_set_new(object, "probe_top1", bw__json_real(b->probe_top1));
-        (void)json_array_append_new(array, object);
-    }
-    return array;
 }

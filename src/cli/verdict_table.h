@@ -8,6 +8,4 @@
  * last.
  */
 bool cli_verdict_line(char *text, size_t size, const bw_verdict *verdict, int line);
-/* An array with an object a block. */
-json_t *cli_verdict_json(const bw_verdict *verdict);
 #endif

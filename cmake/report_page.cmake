@@ -1,0 +1,52 @@
+# Makes OUT, a C file with the page of `blockwise report`: page.html of SOURCE with the styles, the scripts and
+# the library for plots put into it, cut at the place of the data. Run with cmake -P when one of them changes.
+# Arguments: SOURCE, DYGRAPHS (the folder of dygraph.min.js), OUT.
+
+# A line "@NAME:file@" of the page becomes the file. No regular expressions and no lists: both would change what
+# stands in scripts.
+function(put page_var name file)
+  set(page "${${page_var}}")
+  file(READ ${file} text)
+  string(FIND "${text}" "</script" ends)
+  if(NOT ends EQUAL -1)
+    message(FATAL_ERROR "${file} holds </script, which would end its element in the page")
+  endif()
+  string(FIND "${page}" "@${name}@" at)
+  if(at EQUAL -1)
+    message(FATAL_ERROR "page.html has no place @${name}@")
+  endif()
+  string(REPLACE "@${name}@" "${text}" page "${page}")
+  set(${page_var} "${page}" PARENT_SCOPE)
+endfunction()
+
+function(write_array name text)
+  file(WRITE ${OUT}.part "${text}")
+  file(READ ${OUT}.part hex HEX)
+  file(SIZE ${OUT}.part bytes)
+  file(REMOVE ${OUT}.part)
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," hex "${hex}")
+  file(APPEND ${OUT}.new "const unsigned char bw__page_${name}[] = { ${hex} };\nconst size_t bw__page_${name}_bytes = ${bytes};\n")
+endfunction()
+
+file(READ ${SOURCE}/page.html page)
+put(page page.css ${SOURCE}/page.css)
+put(page dygraph.min.css ${DYGRAPHS}/dygraph.min.css)
+put(page dygraphs_licence.txt ${SOURCE}/dygraphs_licence.txt)
+put(page dygraph.min.js ${DYGRAPHS}/dygraph.min.js)
+foreach(script page_dom.js page_plots.js page_pictures.js page_run.js page_main.js)
+  put(page ${script} ${SOURCE}/${script})
+endforeach()
+
+string(FIND "${page}" "@DATA@" at)
+string(FIND "${page}" "@DATA@" last REVERSE)
+if(at EQUAL -1 OR NOT at EQUAL last)
+  message(FATAL_ERROR "the page has not exactly one place @DATA@")
+endif()
+string(LENGTH "@DATA@" length)
+math(EXPR behind "${at} + ${length}")
+string(SUBSTRING "${page}" 0 ${at} head)
+string(SUBSTRING "${page}" ${behind} -1 tail)
+file(WRITE ${OUT}.new "#include <stddef.h>\nextern const unsigned char bw__page_head[], bw__page_tail[];\nextern const size_t bw__page_head_bytes, bw__page_tail_bytes;\n")
+write_array(head "${head}")
+write_array(tail "${tail}")
+file(RENAME ${OUT}.new ${OUT})

@@ -1,0 +1,67 @@
+/* `blockwise report`: a page about one run or several, or one that follows them. */
+#include "base/error.h"
+#include "base/folder.h"
+#include "base/memory.h"
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "report/page.h"
+#include "report/run_data.h"
+
+/* The page's data: everything but its place. The caller releases *out with json_decref(). */
+static bw_status collect(json_t **out, const cli_options *o)
+{
+    bw_status st = BW_OK;
+    json_t *data = json_object(), *runs = json_array();
+    *out = NULL;
+    (void)json_object_set_new(data, "version", json_string(bw_version()));
+    if (o->title) (void)json_object_set_new(data, "title", bw__json_text(o->title));
+    (void)json_object_set_new(data, "runs", runs);
+    for (int i = 0; i < o->n_arguments; i++) {
+        json_t *run = NULL;
+        BW_TRY(bw__run_data(&run, NULL, o->arguments[i], true));
+        (void)json_array_append_new(runs, run);
+    }
+    *out = data;
+    data = NULL;
+out:
+    json_decref(data);
+    return st;
+}
+
+static bw_status page_path(char **out, const cli_options *o)
+{
+    if (o->out) return bw__strdup(out, o->out);
+    return o->n_arguments == 1 ? bw__folder_file(out, o->arguments[0], "report.html")
+                               : bw__strdup(out, "report.html");
+}
+
+static int run_report(const cli_options *o)
+{
+    bw_status st = BW_OK;
+    json_t *data = NULL;
+    char *path = NULL;
+    BW_TRY(collect(&data, o));
+    BW_TRY(page_path(&path, o));
+    BW_TRY(bw__page_write(path, data));
+    cli_progress_end();
+    printf("%s\n", path);
+out:
+    json_decref(data);
+    bw__free(path);
+    return cli_finish(st);
+}
+
+const cli_verb cli_report = {
+    .name = "report",
+    .arguments = "RUN...",
+    .min_arguments = 1,
+    .max_arguments = CLI_MAX_ARGUMENTS,
+    .summary = "Write a page that shows what became of one run or several",
+    .notes =
+        "The page is one file that needs nothing else: it opens in a browser from the disk, without network. "
+        "Several runs are shown beside each other.",
+    .options = { CLI_REPORT_OUT, CLI_REPORT_DATA, CLI_DATA_FORMAT, CLI_REPORT_IMAGES, CLI_TITLE, CLI_WATCH,
+                 CLI_PORT, CLI_SEED, CLI_THREADS, CLI_QUIET, CLI_END },
+    .interruptible = true,
+    .run = run_report
+};
