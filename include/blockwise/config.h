@@ -178,6 +178,11 @@ typedef struct bw_config {
     struct {
         int64_t every; /**< steps between measures of the embeddings' health */
     } health;
+    struct {
+        int64_t every; /**< steps between points in event files of TensorBoard; -1: for the run's length; 0:
+                          no such files */
+        int images;    /**< whose views are shown there; 0: none */
+    } events;
     /** Settings of single blocks, counted from 0 here. Only what was given counts: set them with
      *  bw_config_set("blocks[2].head.pool=lsp"), read them with bw_config_block(). */
     bw_block_config block[BW_MAX_BLOCKS];
@@ -248,7 +253,8 @@ BW_API BW_MUST_CHECK
 bw_status bw_config_to_yaml(char **out, const bw_config *config);
 
 /** BW_OK if `b` can continue a run of `a`; otherwise BW_EINVAL naming the first key that differs and
- *  both values. Keys threads, data.threads, parallel.* and checkpoint.* may differ. Both resolved. */
+ *  both values. Keys threads, data.threads, parallel.*, checkpoint.* and events.* may differ. Both resolved.
+ */
 BW_API BW_MUST_CHECK
 bw_status bw_config_same_run(const bw_config *a, const bw_config *b);
 

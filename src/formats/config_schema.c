@@ -496,6 +496,24 @@ static const bw_key KEYS[] = {
       RANGE(1, MOST_STEPS),
       .default_text = "100",
       .help = "steps between measures of the embeddings' health" },
+
+    { .name = "events.every",
+      AT(events.every),
+      .type = BW_KEY_I64,
+      RANGE(0, MOST_STEPS),
+      AUTO(-1),
+      .may_differ = true,
+      .default_text = "auto",
+      .help =
+          "steps between points in the event files for TensorBoard; auto: every step, or fewer where that "
+          "would be more than 10000; 0: no event files" },
+    { .name = "events.images",
+      AT(events.images),
+      .type = BW_KEY_INT,
+      RANGE(0, 64),
+      .may_differ = true,
+      .default_text = "8",
+      .help = "images whose views are shown in TensorBoard, about ten times in a run; 0: none" },
 };
 
 _Static_assert(sizeof KEYS / sizeof *KEYS <= sizeof((bw_config *)0)->is_set * 8, "is_set has a bit per key");

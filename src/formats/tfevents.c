@@ -29,7 +29,8 @@ typedef struct kept_value {
 struct bw_tfevents {
     FILE *stream;
     char *path;
-    kept_value *kept; /* [room] */
+    kept_value *kept;       /* [room] */
+    Bw__Tf__Value **values; /* [room], those of `kept` as they are written */
     size_t n, room;
     uint8_t *record; /* [record_room] */
     size_t record_room;
@@ -135,31 +136,44 @@ void bw__tfevents_close(bw_tfevents *e)
     if (e->stream) (void)fclose(e->stream);
     drop_values(e);
     bw__free(e->kept);
+    bw__free(e->values);
     bw__free(e->record);
     bw__free(e->path);
     bw__free(e);
 }
 
+static bw_status make_room(bw_tfevents *e)
+{
+    bw_status st = BW_OK;
+    const size_t room = 2 * e->room + 64;
+    kept_value *kept = NULL;
+    Bw__Tf__Value **values = NULL;
+    if (e->n < e->room) return BW_OK;
+    BW_TRY(BW_ALLOC(&kept, room));
+    BW_TRY(BW_ALLOC(&values, room));
+    if (e->n > 0) memcpy(kept, e->kept, e->n * sizeof *kept);
+    bw__free(e->kept);
+    bw__free(e->values);
+    e->kept = kept;
+    e->values = values;
+    e->room = room;
+    return BW_OK;
+out:
+    bw__free(kept);
+    return st;
+}
+
 /* The next value, with its tag. Pointers within it are set when it is written, since the list may move. */
 static bw_status next_value(kept_value **out, bw_tfevents *e, const char *tag)
 {
-    bw_status st = BW_OK;
-    kept_value *more = NULL;
-    if (e->n == e->room) {
-        size_t room = 2 * e->room + 64;
-        BW_TRY(BW_ALLOC(&more, room));
-        if (e->n > 0) memcpy(more, e->kept, e->n * sizeof *more);
-        bw__free(e->kept);
-        e->kept = more;
-        e->room = room;
-    }
+    bw_status st = make_room(e);
+    if (st != BW_OK) return st;
     kept_value *v = &e->kept[e->n];
     bw__tf__value__init(&v->value);
     bw__tf__image__init(&v->image);
     (void)snprintf(v->tag, sizeof v->tag, "%s", tag);
     *out = v;
-out:
-    return st;
+    return BW_OK;
 }
 
 bw_status bw__tfevents_add(bw_tfevents *e, const char *tag, double value)
@@ -198,24 +212,20 @@ bw_status bw__tfevents_write(bw_tfevents *e, int64_t step)
     bw_status st = BW_OK;
     Bw__Tf__Event event = BW__TF__EVENT__INIT;
     Bw__Tf__Summary summary = BW__TF__SUMMARY__INIT;
-    Bw__Tf__Value **values = NULL;
     if (e->n == 0) return BW_OK;
-    BW_TRY(BW_ALLOC(&values, e->n));
     for (size_t i = 0; i < e->n; i++) {
         kept_value *v = &e->kept[i];
         v->value.tag = v->tag;
         if (v->value.value_case == BW__TF__VALUE__VALUE_IMAGE) v->value.image = &v->image;
-        values[i] = &v->value;
+        e->values[i] = &v->value;
     }
     summary.n_value = e->n;
-    summary.value = values;
+    summary.value = e->values;
     event.wall_time = wall_s();
     event.step = step;
     event.what_case = BW__TF__EVENT__WHAT_SUMMARY;
     event.summary = &summary;
-    BW_TRY(write_event(e, &event));
-out:
-    bw__free(values);
+    st = write_event(e, &event);
     drop_values(e);
     return st;
 }

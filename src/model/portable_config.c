@@ -7,5 +7,6 @@ bw_status bw__config_portable_yaml(char **out, const bw_config *config)
     copy.data.threads = standard.data.threads;
     copy.checkpoint = standard.checkpoint;
     copy.parallel = standard.parallel;
+    copy.events = standard.events;
     return bw_config_to_yaml(out, &copy);
 }

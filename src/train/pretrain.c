@@ -20,6 +20,7 @@
 static void release(bw_pretraining *r)
 {
     bw__metrics_close(r->metrics);
+    bw__events_close(r->events);
     bw__free(r->history);
     bw__loader_free(r->loader);
     bw__step_records_free(r->records, r->status);
@@ -223,6 +224,7 @@ out:
 static bw_status record(bw_pretraining *r, const bw_step *step)
 {
     bw_status st = bw__metrics_write(r->metrics, step);
+    if (st == BW_OK) bw__events_step(r->events, step);
     bw__history_add(r->history, step);
     if (step->has_health) bw__pretrain_warn_of_health(r, true);
     if (st == BW_OK && r->options->on_step) r->options->on_step(r->options->user, step);
@@ -292,6 +294,7 @@ static bw_status one_step(bw_pretraining *r, bw_request *request, double *last_s
     if (st == BW_ENONFINITE) return bw__pretrain_agree(r, not_finite(r));
     if (st != BW_OK) return st;
     r->network->steps = step.step;
+    if (batch) bw__events_views(r->events, step.step, batch->images, batch->n);
     if (is_scored(r, step.step)) st = score_probe(r, &step);
     if (st != BW_OK) return st;
 
@@ -388,6 +391,7 @@ bw_status bw_pretrain(const bw_pretrain_options *options)
         options->on_start(options->user, r.total, r.first, r.images);
     if (r.first < r.total) {
         BW_TRY(bw__pretrain_agree(&r, start_loader(&r)));
+        if (bw__pretrain_leads(&r)) r.events = bw__events_open(options->out, &r.config, r.first, r.total);
         BW_TRY(train(&r));
     }
     BW_TRY(bw__pretrain_agree(&r, bw__pretrain_leads(&r) ? finish(&r) : BW_OK));

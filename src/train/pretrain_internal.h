@@ -4,6 +4,7 @@
 #define BW_TRAIN_PRETRAIN_INTERNAL_H
 #include "data/loader.h"
 #include "train/environment.h"
+#include "train/events.h"
 #include "train/metrics.h"
 #include "train/run_folder.h"
 #include "train/step_records.h"
@@ -25,6 +26,7 @@ typedef struct bw_pretraining {
     bw_loader *loader;        /* of the first row alone */
     bw_step_records *records; /* of rank 0 and of the first rank of each other row */
     bw_metrics *metrics;
+    bw_events *events;                     /* of rank 0 where there are any */
     bw_history *history;                   /* of all steps, those before this process too */
     bw_verdict_word warned[BW_MAX_BLOCKS]; /* of what, or BW_VERDICT_NOT_TRAINED */
     int64_t images, steps_per_epoch;

@@ -1,8 +1,9 @@
 """Reads an event file of TensorBoard as its readers do, apart from this project's code: records with their two
 checksums, then the messages through Google's protobuf library with tensorflow's field numbers (event.proto,
-summary.proto). Prints a line for each value: step, tag, value or the size of the picture.
+summary.proto). Prints a line for each value: step, tag, value or the size of the picture. Pictures are written
+into FOLDER, where one is given, as STEP.png.
 
-usage: read_tfevents.py FILE"""
+usage: read_tfevents.py FILE [FOLDER]"""
 import struct
 import sys
 
@@ -79,6 +80,9 @@ def main():
             if value.HasField("image"):
                 png = value.image.encoded_image_string
                 print(event.step, value.tag, f"{value.image.width}x{value.image.height}", png[1:4].decode(), len(png))
+                if len(sys.argv) > 2:
+                    with open(f"{sys.argv[2]}/{event.step}.png", "wb") as f:
+                        f.write(png)
             else:
                 print(event.step, value.tag, f"{value.simple_value:.6g}")
 
