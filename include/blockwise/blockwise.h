@@ -8,6 +8,7 @@
 #include "blockwise/evaluate.h"
 #include "blockwise/network.h"
 #include "blockwise/plan.h"
+#include "blockwise/rule.h"
 #include "blockwise/status.h"
 #include "blockwise/trainer.h"
 #endif

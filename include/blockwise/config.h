@@ -15,6 +15,7 @@ extern "C" {
 #define BW_MAX_PROJECTOR 8  /**< linear layers of a projector */
 #define BW_MAX_DECAYS    8  /**< falls of the learning rate with schedule step */
 #define BW_VIEWS         2
+#define BW_RULE_NAME     32 /**< bytes of a rule's name with its end */
 
 typedef enum bw_dtype { BW_DTYPE_F32, BW_DTYPE_BF16, BW_DTYPE_AUTO } bw_dtype;
 typedef enum bw_arch { BW_ARCH_RESNET18, BW_ARCH_RESNET34, BW_ARCH_RESNET50, BW_ARCH_RESNET101 } bw_arch;
@@ -29,7 +30,9 @@ typedef enum bw_pool { BW_POOL_GSP, BW_POOL_CBE, BW_POOL_LSP } bw_pool;
     X(CROSS_ENTROPY, "cross-entropy", cross_entropy)
 
 #define BW_LOSS_ENUM_(end, word, ops) BW_LOSS_##end,
-typedef enum bw_loss_name { BW_LOSS_LIST(BW_LOSS_ENUM_) } bw_loss_name;
+typedef enum bw_loss_name {
+    BW_LOSS_LIST(BW_LOSS_ENUM_) BW_LOSS_CUSTOM /**< a rule of the program's own (blockwise/rule.h) */
+} bw_loss_name;
 #undef BW_LOSS_ENUM_
 typedef enum bw_noise_kind { BW_NOISE_NONE, BW_NOISE_ALL, BW_NOISE_HW, BW_NOISE_C } bw_noise_kind;
 typedef enum bw_order { BW_ORDER_SIMULTANEOUS, BW_ORDER_END_TO_END, BW_ORDER_SEQUENTIAL } bw_order;
@@ -78,7 +81,8 @@ typedef struct bw_loss_config {
     double invariance; /**< vicreg: weights of its three terms */
     double variance, covariance;
     double temperature; /**< simclr */
-    int64_t classes;    /**< cross-entropy; 0: those of the data, filled in by whoever has the data */
+    int64_t classes;    /**< cross-entropy, custom; 0: those of the data, filled in by whoever has the data */
+    char rule[BW_RULE_NAME]; /**< custom: name of the rule */
 } bw_loss_config;
 
 typedef struct bw_noise_config {

@@ -34,8 +34,11 @@ typedef enum bw_status { BW_STATUS_LIST(BW_STATUS_ENUM) BW_STATUS_FORCE_INT = 0x
 BW_API const char *bw_status_text(bw_status status);
 
 /** What went wrong in the last call of this thread that did not return BW_OK: one line, with what
- *  and where. Borrowed, valid until the next failing call of the same thread; "" before any. */
+ *  and where. Borrowed, valid until the next call of the same thread; "" before any. */
 BW_API const char *bw_last_error(void);
+/** For functions that a program gives to the library (rules, image sources): keeps `line`, at most 1023
+ * bytes, as what went wrong in this thread, and returns `status`. */
+BW_API bw_status bw_error_set(bw_status status, const char *line);
 
 /** Receives each line the library has to say while it works (warnings, progress of loading).
  *  The library itself never prints. May be called from any thread, one call at a time. */

@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-#define BW_MAX_TERMS 8 /**< terms of all losses together */
+#define BW_MAX_TERMS 16 /**< different terms of the losses of all blocks together */
 
 /** What one step did. Arrays have `blocks` entries; NaN stands for what a block does not have: a block that
  *  was not trained in this step, a term of another loss. */

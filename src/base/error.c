@@ -58,6 +58,11 @@ bw_status bw_fail(bw_status status, const char *fmt, ...)
     return status;
 }
 
+bw_status bw_error_set(bw_status status, const char *line)
+{
+    return bw_fail(status, "%s", line);
+}
+
 bw_status bw_fail_prefix(bw_status status, const char *fmt, ...)
 {
     char prefix[512], old[sizeof last_error];

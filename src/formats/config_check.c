@@ -74,7 +74,8 @@ static const use USES[] = {
     { "loss.variance", "loss.name", WORD(BW_LOSS_VICREG), false },
     { "loss.covariance", "loss.name", WORD(BW_LOSS_VICREG), false },
     { "loss.temperature", "loss.name", WORD(BW_LOSS_SIMCLR), false },
-    { "loss.classes", "loss.name", WORD(BW_LOSS_CROSS_ENTROPY), false },
+    { "loss.classes", "loss.name", WORD(BW_LOSS_CROSS_ENTROPY) | WORD(BW_LOSS_CUSTOM), false },
+    { "loss.rule", "loss.name", WORD(BW_LOSS_CUSTOM), false },
     { "noise.sigma", "noise.kind", WORD(BW_NOISE_ALL) | WORD(BW_NOISE_HW) | WORD(BW_NOISE_C), false },
     { "optimizer.eta", "optimizer.name", WORD(BW_OPTIMIZER_LARS), false },
     { "optimizer.clip_lr", "optimizer.name", WORD(BW_OPTIMIZER_LARS), false },
@@ -199,6 +200,11 @@ static bw_status check_block(const bw_config *c, int k)
         return bw_fail(BW_EINVAL,
                        "%s: an empty list, but the %s loss needs a projector; give at least one width",
                        projector, word_text(loss, "loss.name", (int)b.loss.name));
+    if (b.loss.name == BW_LOSS_CUSTOM && strcmp(b.loss.rule, "none") == 0)
+        return bw_fail(BW_EINVAL,
+                       "loss.rule: block %d has the loss custom and no rule; give the name of one that the "
+                       "program registers",
+                       k + 1);
     if (b.loss.name == BW_LOSS_SIMCLR && b.projector.widths[b.projector.n - 1] < 2)
         return bw_fail(BW_EINVAL,
                        "%s: the last width is 1, and the cosines that simclr compares would all be 1 or -1; "

@@ -163,6 +163,7 @@ static const char *type_name(const bw_key *key)
     case BW_KEY_BOOL:
         return "boolean";
     case BW_KEY_ENUM:
+    case BW_KEY_WORD:
         return "word";
     case BW_KEY_INTS:
         return "list of whole numbers";

@@ -11,7 +11,7 @@ static const char *const CUTS[] = { "stages", "units", NULL };
 static const char *const BLOCKS[] = { "all", NULL };
 static const char *const POOLS[] = { "gsp", "cbe", "lsp", NULL };
 #define LOSS_WORD(end, word, name) word,
-static const char *const LOSSES[] = { BW_LOSS_LIST(LOSS_WORD) NULL };
+static const char *const LOSSES[] = { BW_LOSS_LIST(LOSS_WORD) "custom", NULL };
 static const char *const NOISES[] = { "none", "all", "hw", "c", NULL };
 static const char *const ORDERS[] = { "simultaneous", "end-to-end", "sequential", NULL };
 static const char *const OPTIMIZERS[] = { "lars", "sgd", "adamw", NULL };
@@ -255,7 +255,12 @@ static const bw_key KEYS[] = {
       RANGE(2, 1 << 20),
       AUTO(0),
       .default_text = "auto",
-      .help = "cross-entropy and online probe: number of classes; auto: those of the data" },
+      .help = "cross-entropy, custom and online probe: number of classes; auto: those of the data" },
+    { .name = "loss.rule",
+      AT(loss.rule),
+      .type = BW_KEY_WORD,
+      .default_text = "none",
+      .help = "custom: name of the rule, which a program of one's own registers (docs/api.md)" },
 
     { .name = "noise.kind",
       AT(noise.kind),

@@ -6,14 +6,15 @@
 #include "blockwise/config.h"
 
 typedef enum bw_key_type {
-    BW_KEY_U64,  /* uint64_t */
-    BW_KEY_I64,  /* int64_t */
-    BW_KEY_INT,  /* int */
-    BW_KEY_REAL, /* double, or an array of `count` doubles */
-    BW_KEY_BOOL, /* bool */
-    BW_KEY_ENUM, /* an enum whose values count from 0, as `names` do */
-    BW_KEY_INTS, /* a list of int64_t behind its length, an int: bw_int_list, bw_projector_config */
-    BW_KEY_REALS /* a list of double behind its length */
+    BW_KEY_U64,   /* uint64_t */
+    BW_KEY_I64,   /* int64_t */
+    BW_KEY_INT,   /* int */
+    BW_KEY_REAL,  /* double, or an array of `count` doubles */
+    BW_KEY_BOOL,  /* bool */
+    BW_KEY_ENUM,  /* an enum whose values count from 0, as `names` do */
+    BW_KEY_INTS,  /* a list of int64_t behind its length, an int: bw_int_list, bw_projector_config */
+    BW_KEY_REALS, /* a list of double behind its length */
+    BW_KEY_WORD   /* a name of letters, digits, _ - and ., char[BW_RULE_NAME] */
 } bw_key_type;
 
 typedef struct bw_key {

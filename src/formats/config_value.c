@@ -64,6 +64,12 @@ static bool is_list(const bw_key *key)
     return key->count > 0 || key->type == BW_KEY_INTS || key->type == BW_KEY_REALS;
 }
 
+static bool is_word(const char *text)
+{
+    size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.");
+    return n > 0 && n < BW_RULE_NAME && text[n] == '\0';
+}
+
 static bool is_whole(const bw_key *key)
 {
     return key->type == BW_KEY_I64 || key->type == BW_KEY_INT || key->type == BW_KEY_INTS;
@@ -130,6 +136,9 @@ void bw__key_range(char out[BW_KEY_TEXT], const bw_key *key)
         break;
     case BW_KEY_U64:
         append(out, "0..18446744073709551615");
+        break;
+    case BW_KEY_WORD:
+        append(out, "at most 31 letters, digits, _ - and .");
         break;
     case BW_KEY_INTS:
         for (int i = 0; key->names && key->names[i]; i++) {
@@ -250,6 +259,15 @@ static bw_status assign_list_word(int *list, const bw_key *key, const char *word
     return refuse(key, word, "is neither one of the words nor a list");
 }
 
+/* All of it is written, so that equal names are equal bytes. */
+static bw_status assign_name(char *name, const bw_key *key, const char *text)
+{
+    if (!is_word(text)) return refuse(key, text, "is not such a name");
+    memset(name, 0, BW_RULE_NAME);
+    memcpy(name, text, strlen(text));
+    return BW_OK;
+}
+
 static bw_status assign_unchecked(bw_config *config, const bw_key *key, const char *const *items, int n)
 {
     switch (key->type) {
@@ -266,6 +284,8 @@ static bw_status assign_unchecked(bw_config *config, const bw_key *key, const ch
         return assign_ints(place(config, key), key, items, n);
     case BW_KEY_REALS:
         return assign_real_list(place(config, key), key, items, n);
+    case BW_KEY_WORD:
+        return assign_name(place(config, key), key, items[0]);
     case BW_KEY_BOOL:
         break;
     }
@@ -349,6 +369,8 @@ static bool value_allowed(const bw_config *config, const bw_key *key)
         return word >= 0 && word < names_count(key);
     case BW_KEY_INTS:
         return ints_allowed(key, p);
+    case BW_KEY_WORD:
+        return memchr(p, '\0', BW_RULE_NAME) && is_word(p);
     default:
         return true;
     }
@@ -432,6 +454,9 @@ void bw__key_format(char out[BW_KEY_TEXT], const bw_config *config, const bw_key
     case BW_KEY_INTS:
         append_ints(out, key, p);
         break;
+    case BW_KEY_WORD:
+        (void)snprintf(out, BW_KEY_TEXT, "%.*s", BW_RULE_NAME - 1, (const char *)p);
+        break;
     }
 }
 
@@ -454,6 +479,8 @@ size_t bw__key_size(const bw_key *key)
         return offsetof(bw_int_list, at) + (size_t)key->most * sizeof(int64_t);
     case BW_KEY_REALS:
         return sizeof(real_list);
+    case BW_KEY_WORD:
+        return BW_RULE_NAME;
     }
     return 0;
 }

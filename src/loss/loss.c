@@ -1,11 +1,13 @@
 #include "loss/loss.h"
 #include "base/memory.h"
+#include "loss/rule_list.h"
 #include <math.h>
 
 #define DECLARE(end, word, name) extern const bw_loss_ops bw__loss_##name;
 #define ENTRY(end, word, name)   [BW_LOSS_##end] = &bw__loss_##name,
 BW_LOSS_LIST(DECLARE)
-static const bw_loss_ops *const losses[] = { BW_LOSS_LIST(ENTRY) };
+extern const bw_loss_ops bw__loss_custom;
+static const bw_loss_ops *const losses[] = { BW_LOSS_LIST(ENTRY)[BW_LOSS_CUSTOM] = &bw__loss_custom };
 
 struct bw_loss {
     const bw_loss_ops *ops;
@@ -47,14 +49,20 @@ bw_status bw__loss_run(bw_loss *loss, bw_exec *x, bw_loss_value *out, float *dif
     return st;
 }
 
-const char *const *bw__loss_terms(bw_loss_name name)
+void bw__loss_place(bw_loss *loss, uint64_t seed, int block, const int64_t *steps_done)
 {
-    return losses[name]->terms;
+    if (loss->ops->place) loss->ops->place(loss->state, seed, block, steps_done);
 }
 
-bool bw__loss_needs_labels(bw_loss_name name)
+const char *const *bw__loss_terms(const bw_loss_config *config)
 {
-    return losses[name]->needs_labels;
+    return config->name == BW_LOSS_CUSTOM ? bw__rule_terms(config->rule) : losses[config->name]->terms;
+}
+
+bool bw__loss_needs_labels(const bw_loss_config *config)
+{
+    return config->name == BW_LOSS_CUSTOM ? bw__rule_needs_labels(config->rule)
+                                          : losses[config->name]->needs_labels;
 }
 
 int64_t bw__loss_flops(const bw_loss *loss)

@@ -10,6 +10,7 @@
  *     vicreg         4 D^2 + 36 D + 8     half a covariance matrix, means, variances of each view; distance
  *     simclr         2 n (4 D + 24)       rows of length 1, gathered; their sums
  *     cross-entropy  24                   three sums
+ *     custom         what the rule sums and gathers
  */
 #ifndef BW_LOSS_LOSS_H
 #define BW_LOSS_LOSS_H
@@ -41,9 +42,11 @@ void bw__loss_free(bw_loss *loss);
 BW_MUST_CHECK
 bw_status bw__loss_run(bw_loss *loss, bw_exec *x, bw_loss_value *out, float *diff_z, const float *z,
                        const int *labels);
-/* Names of its terms as metrics have them, at most BW_LOSS_TERMS and then NULL. Borrowed. */
-const char *const *bw__loss_terms(bw_loss_name name);
-bool bw__loss_needs_labels(bw_loss_name name);
+/* Where the loss stands, for rules that ask: `steps_done` is borrowed and read in each run. */
+void bw__loss_place(bw_loss *loss, uint64_t seed, int block, const int64_t *steps_done);
+/* Names of its terms as metrics have them, at most BW_LOSS_TERMS and then NULL. Borrowed, valid for ever. */
+const char *const *bw__loss_terms(const bw_loss_config *config);
+bool bw__loss_needs_labels(const bw_loss_config *config);
 /* Floating point operations of its matrix products on this rank. */
 int64_t bw__loss_flops(const bw_loss *loss);
 
@@ -55,6 +58,7 @@ typedef struct bw_loss_ops {
     const char *terms[BW_LOSS_TERMS + 1]; /* NULL at the end */
     bool needs_labels;
     bw_status (*create)(void **state, bw_exec *x, const bw_loss_config *config, int64_t n, int64_t d);
+    void (*place)(void *state, uint64_t seed, int block, const int64_t *steps_done); /* or NULL */
     void (*destroy)(void *state);
     bw_status (*run)(void *state, bw_exec *x, bw_loss_value *out, float *diff_z, const float *z,
                      const int *labels);

@@ -4,10 +4,12 @@
 #include "loss/loss.h"
 #include "train/order.h"
 #include <inttypes.h>
+#include <stdio.h>
 
 static bool looks_at_labels(const bw_config *config, int k)
 {
-    return bw__loss_needs_labels(bw_config_block(config, k).loss.name);
+    const bw_loss_config loss = bw_config_block(config, k).loss;
+    return bw__loss_needs_labels(&loss);
 }
 
 /* Whether the loss of a block looks at labels, or of a block that learns. */
@@ -21,8 +23,23 @@ static bool any_looks(const bw_config *config, bool that_learns)
     return false;
 }
 
+enum { SHOWN = 64 };
+
+/* "loss.name cross-entropy" or "loss.rule mine": the first that looks at labels. */
+static void name_loss(char out[SHOWN], const bw_config *config)
+{
+    int k = 0;
+    while (!looks_at_labels(config, k))
+        k++;
+    const bw_loss_config loss = bw_config_block(config, k).loss;
+    if (loss.name == BW_LOSS_CUSTOM)
+        (void)snprintf(out, SHOWN, "loss.rule %s", loss.rule);
+    else
+        (void)snprintf(out, SHOWN, "loss.name cross-entropy");
+}
+
 /* Data such as STL-10's has labels for some of its images only. */
-static bw_status check_every_image(const bw_dataset *dataset, const char *path)
+static bw_status check_every_image(const bw_dataset *dataset, const char *path, const char *what)
 {
     char name[256];
     int64_t first = -1, without = 0;
@@ -33,9 +50,9 @@ static bw_status check_every_image(const bw_dataset *dataset, const char *path)
     if (without == 0) return BW_OK;
     bw_dataset_name(dataset, first, name, sizeof name);
     return bw_fail(BW_EDATA,
-                   "%s: %" PRId64 " of %" PRId64 " images have no label (the first is %s), and the "
-                   "cross-entropy loss needs one of each; leave them out, or take another loss.name",
-                   path, without, bw_dataset_size(dataset), name);
+                   "%s: %" PRId64 " of %" PRId64 " images have no label (the first is %s), and %s "
+                   "needs one of each; leave them out, or take another loss",
+                   path, without, bw_dataset_size(dataset), name, what);
 }
 
 void bw__labels_set_classes(bw_config *config, int64_t classes)
@@ -45,20 +62,20 @@ void bw__labels_set_classes(bw_config *config, int64_t classes)
         if (bw_config_block(config, k).loss.classes == 0) config->block[k].loss.classes = classes;
 }
 
-/* loss: a block that learns has a loss that needs them; otherwise it is the online probe alone, which can do
+/* loss: what needs them is the loss of a block that learns, or NULL: the online probe alone, which can do
  * without those of some images. */
-static bw_status check_data(const bw_dataset *dataset, const char *path, bool loss)
+static bw_status check_data(const bw_dataset *dataset, const char *path, const char *loss)
 {
     int classes = bw_dataset_classes(dataset);
-    const char *what = loss ? "loss.name cross-entropy" : "the online probe (probe.every)",
-               *instead = loss ? "take another loss.name" : "set probe.every 0";
+    const char *what = loss ? loss : "the online probe (probe.every)",
+               *instead = loss ? "take another loss" : "set probe.every 0";
     if (classes == 0)
         return bw_fail(BW_EDATA,
                        "%s: images of format %s without labels; %s needs classes: give folders of classes or "
                        "a list with labels, or %s",
                        path, bw_dataset_format(dataset), what, instead);
     if (classes < 2) return bw_fail(BW_EDATA, "%s: only one class, and %s needs at least two", path, what);
-    return loss ? check_every_image(dataset, path) : BW_OK;
+    return loss ? check_every_image(dataset, path, loss) : BW_OK;
 }
 
 static bw_status check_room(int64_t room, int classes, const char *path)
@@ -73,10 +90,12 @@ static bw_status check_room(int64_t room, int classes, const char *path)
 bw_status bw__labels_settle(bw_config *config, const bw_dataset *dataset, const char *path)
 {
     bw_status st = BW_OK;
+    char what[SHOWN];
     int classes = bw_dataset_classes(dataset);
     bool probe = config->probe.every > 0, loss = any_looks(config, true);
     if (!probe && !any_looks(config, false)) return BW_OK;
-    if (probe || loss) BW_TRY(check_data(dataset, path, loss));
+    if (loss) name_loss(what, config);
+    if (probe || loss) BW_TRY(check_data(dataset, path, loss ? what : NULL));
     bw__labels_set_classes(config, classes);
     if (probe) BW_TRY(check_room(config->loss.classes, classes, path));
     for (int k = 0; k < bw__config_blocks(config); k++)

@@ -129,7 +129,7 @@ static bw_status teach_probe(bw_trainer *t, bw_step *out, int k)
 }
 
 /* Places the terms of block k's loss in the rows of their names. */
-static void note_terms(bw_step *out, const bw_loss_value *value, bw_loss_name loss, int k)
+static void note_terms(bw_step *out, const bw_loss_value *value, const bw_loss_config *loss, int k)
 {
     const char *const *name = bw__loss_terms(loss);
     for (int i = 0; name[i]; i++) {
@@ -163,10 +163,11 @@ static bw_status find_loss(bw_trainer *t, bw_step *out, int k, float *diff_z, co
 {
     bw_status st = BW_OK;
     bw_loss_value loss = { 0 };
+    const bw_loss_config config = bw_config_block(&t->network->config, k).loss;
     BW_TRY(bw__loss_run(t->blocks[k].loss, &t->exec, &loss, diff_z, z, t->labels));
     if (out->has_health) BW_TRY(measure_embedding(t, out, k, z));
     out->loss[k] = loss.total;
-    note_terms(out, &loss, bw_config_block(&t->network->config, k).loss.name, k);
+    note_terms(out, &loss, &config, k);
 out:
     return diverged(st, t, k);
 }

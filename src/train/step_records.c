@@ -91,7 +91,8 @@ static int row_of_term(const bw_step *step, const char *name)
 
 static const char *const *terms_of_block(const bw_step_records *r, int k)
 {
-    return bw__loss_terms(bw_config_block(&r->network->config, k).loss.name);
+    const bw_loss_config loss = bw_config_block(&r->network->config, k).loss;
+    return bw__loss_terms(&loss);
 }
 
 static void pack_block(double *v, const bw_step_records *r, const bw_step *s, int k)

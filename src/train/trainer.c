@@ -145,7 +145,10 @@ static bw_status create_learning(bw_trainer *t, int k, const bw_block_config *co
     const bw_block_spec *spec = &t->network->spec[k];
     b->block.noise.eps = bw__learn_draw_eps;
     b->block.noise.user = b;
-    return bw__loss_create(&b->loss, &t->exec, &config->loss, t->batch, spec->linear[spec->n_linear - 1].oc);
+    bw_status st =
+        bw__loss_create(&b->loss, &t->exec, &config->loss, t->batch, spec->linear[spec->n_linear - 1].oc);
+    if (st == BW_OK) bw__loss_place(b->loss, t->network->config.seed, k, &t->steps_done);
+    return st;
 }
 
 /* What a block that learns has on every rank, and its state on those whose network holds its values. */
@@ -256,6 +259,31 @@ static bw_status create_probe(bw_trainer *t)
     return bw__online_probe_create(&t->probe, &t->exec, t->network, learns, t->batch / c->train.split);
 }
 
+/* Metrics have room for so many names of terms. */
+static bw_status check_terms(const bw_network *network)
+{
+    const char *names[BW_MAX_TERMS];
+    int n = 0;
+    for (int k = 0; k < network->blocks; k++) {
+        const bw_loss_config loss = bw_config_block(&network->config, k).loss;
+        const char *const *terms = bw__loss_terms(&loss);
+        for (int i = 0; terms[i]; i++) {
+            int at = 0;
+            while (at < n && strcmp(names[at], terms[i]) != 0)
+                at++;
+            if (at < n) continue;
+            if (n == BW_MAX_TERMS)
+                return bw_fail(
+                    BW_EINVAL,
+                    "the losses of the blocks have more than %d terms of different names; give rules "
+                    "fewer, or the same names",
+                    BW_MAX_TERMS);
+            names[n++] = terms[i];
+        }
+    }
+    return BW_OK;
+}
+
 /* Own blocks of those that are ever run. */
 static bw_status create_blocks(bw_trainer *t)
 {
@@ -285,6 +313,7 @@ static bw_status create(bw_trainer **out, bw_network *network, int64_t steps_per
                        "bw_network_create(), which bw_network_init_from() gives its weights",
                        network->blocks);
     if (steps_per_epoch < 1) return bw_fail(BW_EINVAL, "an epoch needs at least one step");
+    BW_TRY(check_terms(network));
     BW_TRY(bw_compute_settle(&network->config));
     BW_TRY(BW_ALLOC(&t, 1));
     t->network = network;

@@ -126,6 +126,8 @@ static inline twin_value twin_loss(const bw_loss_config *c, const double *z, con
         return twin_simclr(c, z, n, d);
     case BW_LOSS_CROSS_ENTROPY:
         return twin_cross_entropy(c, z, labels, n, d);
+    case BW_LOSS_CUSTOM:
+        break;
     }
     return (twin_value){ .total = (double)NAN };
 }

@@ -222,6 +222,8 @@ static int64_t bytes_by_the_formula(bw_loss_name name, int64_t n, int64_t d)
         return 2 * n * (4 * d + 24);
     case BW_LOSS_CROSS_ENTROPY:
         return 24;
+    case BW_LOSS_CUSTOM:
+        break;
     }
     return -1;
 }

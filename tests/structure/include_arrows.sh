@@ -19,7 +19,7 @@ check_tree() {
         set_rank("base", 2)
         # A public header counts as part of the folder that implements it.
         home["status.h"] = "base"; home["allocator.h"] = "base"; home["comm.h"] = "dist"; home["config.h"] = "formats"; home["dataset.h"] = "data"
-        home["network.h"] = "model"; home["trainer.h"] = "train"; home["plan.h"] = "train"; home["evaluate.h"] = "eval"
+        home["network.h"] = "model"; home["rule.h"] = "loss"; home["trainer.h"] = "train"; home["plan.h"] = "train"; home["evaluate.h"] = "eval"
         home["blockwise.h"] = "cli"
         # Outside libraries: pattern of the header, name, folder (or folders, of which one may use it).
         library("^(dnnl.*|oneapi/.*)$", "oneDNN", "nn")
