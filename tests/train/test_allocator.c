@@ -1,5 +1,4 @@
-/* label: slow
- * All memory of the library goes through the allocator a program gives it, and comes back; and a failure of
+/* All memory of the library goes through the allocator a program gives it, and comes back; and a failure of
  * any single allocation is BW_ENOMEM with nothing left behind. */
 #include "check.h"
 #include "blockwise/blockwise.h"

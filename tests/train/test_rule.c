@@ -1,5 +1,4 @@
-/* label: slow
- * Learning rules of a program: what they are given, what becomes of what they give, and of their errors. */
+/* Learning rules of a program: what they are given, what becomes of what they give, and of their errors. */
 #include "train/training.h"
 #include "train/own_rules.h"
 #include "base/memory.h"
