@@ -47,6 +47,7 @@ typedef enum cli_key {
     CLI_STEPS,
     CLI_WARMUP,
     CLI_PROFILE,
+    CLI_TRACE,
     CLI_COUNT_STEP,
     CLI_STEP_DATA,
     CLI_PLAN_DATA,
@@ -120,7 +121,7 @@ typedef struct cli_options {
     int k[CLI_MAX_K];
     double temperature;
     int nodes; /* 0: not given */
-    const char *network;
+    const char *network, *trace;
     int port;             /* -1: not given */
     double price, gflops; /* 0: not given */
     bw_split split;

@@ -93,6 +93,10 @@ static const option_text TABLE[] = {
     { CLI_STEPS, "steps", "N", "Repetitions to measure (default: 10)" },
     { CLI_WARMUP, "warmup", "N", "Repetitions before measuring (default: 2)" },
     { CLI_PROFILE, "profile", NULL, "Also where the time goes, by kind of operation (default: no)" },
+    { CLI_TRACE, "trace", "FILE.json",
+      "Write what each rank does when in the measured steps, for trace viewers such as Perfetto (default: "
+      "not "
+      "written)" },
     { CLI_COUNT_STEP, "step", NULL, "Count what ranks send in a step of training (default: no)" },
     { CLI_PLAN_DATA, "data", "PATH", "Images to count (default: not read)" },
     { CLI_PLAN_IMAGES, "images", "N",
@@ -349,6 +353,8 @@ static const char **text_field(cli_options *o, cli_key key)
         return &o->write_list;
     case CLI_NETWORK:
         return &o->network;
+    case CLI_TRACE:
+        return &o->trace;
     default:
         return NULL;
     }

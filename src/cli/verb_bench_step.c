@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "cli/bench.h"
+#include "cli/bench_trace.h"
 #include "cli/progress.h"
 #include "cli/results.h"
 #include "cli/settings.h"
@@ -19,7 +20,7 @@ typedef struct result {
                                batch */
     int64_t peak_bytes;
     int ranks;
-    bool profiled;
+    bool profiled, traced;
     bw_profile profile; /* of the same steps */
 } result;
 
@@ -45,7 +46,11 @@ static bw_status time_phase(result *r, int phase, bw_loader *loader, bw_trainer 
     double share = 1.0 / ((double)r->phases * (warmup + r->steps));
     bw__trainer_set_steps_done(trainer, trainer->phases.at[phase].begin);
     for (int i = -warmup; i < r->steps; i++) {
-        if (i == 0 && r->profiled) bw__trainer_set_profile(trainer, &r->profile);
+        if (i == 0 && (r->profiled || r->traced)) bw__trainer_set_profile(trainer, &r->profile);
+        if (i == 0 && phase == 0 && r->traced) {
+            bw_status began = cli_trace_begin();
+            if (began != BW_OK) return began;
+        }
         double start = bw__now_s();
         bw_status st = bw_trainer_step(trainer, &step, views, labels);
         if (st != BW_OK) return st;
@@ -225,10 +230,13 @@ static int run_bench_step(const cli_options *o)
     bw_loader *loader = NULL;
     float *views = NULL;
     int *labels = NULL;
-    result r = { .steps = o->steps > 0 ? o->steps : CLI_BENCH_STEPS, .profiled = o->profile };
+    result r = { .steps = o->steps > 0 ? o->steps : CLI_BENCH_STEPS,
+                 .profiled = o->profile,
+                 .traced = o->trace != NULL };
     int warmup = o->warmup >= 0 ? o->warmup : CLI_BENCH_WARMUP;
 
     if (o->data && o->profile) cli_usage_error("--profile and --data cannot be given together");
+    if (o->data && o->trace) cli_usage_error("--trace and --data cannot be given together");
     BW_TRY(cli_bench_settings(&config, o));
     if (o->data) BW_TRY(bw_dataset_open(&dataset, o->data, BW_SPLIT_TRAIN, o->format));
     config.train.steps = -1; /* every phase has steps */
@@ -237,6 +245,7 @@ static int run_bench_step(const cli_options *o)
     BW_TRY(bw__grid_create(&grid, cli_comm(), &config));
     config.parallel.data = grid.data;
     BW_TRY(bw_plan_check(&config));
+    BW_TRY(bw__grid_balance(&grid, &config));
     int64_t images = bw__grid_images(&grid, &config);
     int64_t floats = BW_VIEWS * images * config.data.image_size * config.data.image_size * 3;
     BW_TRY(BW_ALLOC(&views, floats));
@@ -254,9 +263,11 @@ static int run_bench_step(const cli_options *o)
     for (int i = 0; i < r.phases; i++)
         BW_TRY(time_phase(&r, i, loader, trainer, views, labels, warmup));
     cli_progress_end();
+    if (r.traced) BW_TRY(cli_trace_write(o->trace));
     BW_TRY(join_results(&r, cli_comm()));
-    if (bw_comm_rank(cli_comm()) == 0)
-        BW_TRY(print_result(&config, &r, bw_trainer_flops(trainer) * grid.data, o->json));
+    int64_t flops = bw_trainer_flops(trainer);
+    BW_TRY(bw__comm_sum_i64(cli_comm(), &flops, 1));
+    if (bw_comm_rank(cli_comm()) == 0) BW_TRY(print_result(&config, &r, flops, o->json));
 out:
     bw__loader_free(loader);
     bw_dataset_free(dataset);
@@ -277,10 +288,10 @@ const cli_verb cli_bench_step = {
     .notes = "Takes every setting of 'pretrain'. Without a recipe or a setting "
              "that says otherwise train.batch is 8. With train.order sequential every "
              "block has its --steps, and the time is the mean over blocks. Under mpirun the ranks share "
-             "every batch as parallel.data says; a step takes as long as on the slowest of them, and "
-             "--profile shows rank 0.",
+             "the work as parallel.* says; a step takes as long as on the slowest of them, and "
+             "--profile shows rank 0, --trace all of them.",
     .options = { CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_STEPS, CLI_WARMUP, CLI_STEP_DATA, CLI_DATA_FORMAT,
-                 CLI_PROFILE, CLI_JSON, CLI_QUIET, CLI_VERBOSE, CLI_END },
+                 CLI_PROFILE, CLI_TRACE, CLI_JSON, CLI_QUIET, CLI_VERBOSE, CLI_END },
     .interruptible = true,
     .on_ranks = true,
     .run = run_bench_step

@@ -1,6 +1,7 @@
 #include "dist/channel.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/trace.h"
 #include "dist/comm_internal.h"
 #include "dist/post.h"
 #include "dist/slot_queue.h"
@@ -41,6 +42,7 @@ struct bw_channel {
     bool left;               /* the other end has said goodbye */
     bool abandoned;          /* a message may be under way for ever: its memory must stay */
     double progress_s;       /* when something last moved */
+    double begun_s;          /* when the first piece of a message came */
 };
 
 static bool is_closed(bw_channel *c, bool *failed)
@@ -132,11 +134,13 @@ static bw_status send_message(bw_channel *c, const char *message)
 {
     bw_status st = BW_OK;
     bool failed = false;
+    const double begin_s = bw__now_s();
     for (size_t at = 0; at < c->bytes && st == BW_OK && !failed; at += BW_POST_MOST) {
         size_t left = c->bytes - at;
         st = send_bytes(c, c->data, message + at, left < BW_POST_MOST ? left : BW_POST_MOST);
         (void)is_closed(c, &failed);
     }
+    bw__trace_add(BW_TRACK_SENT, "activations", NULL, -1, begin_s, bw__now_s());
     return st;
 }
 
@@ -179,6 +183,7 @@ static bw_status receive_piece(bw_channel *c, char *piece, size_t n, bool *taken
         return bw_fail(BW_EREMOTE, "rank %d: a message of %lld bytes from rank %d, where %zu were expected",
                        c->comm->rank, (long long)there, c->rank, n);
     *taken = true;
+    if (c->begun_s == 0.0) c->begun_s = bw__now_s();
     return receive_bytes(c, c->data, piece, n);
 }
 
@@ -186,11 +191,15 @@ static bw_status receive_message(bw_channel *c, char *slot)
 {
     bw_status st = BW_OK;
     bool taken = true;
+    c->begun_s = 0.0;
     for (size_t at = 0; at < c->bytes && st == BW_OK && taken; at += BW_POST_MOST) {
         size_t left = c->bytes - at;
         st = receive_piece(c, slot + at, left < BW_POST_MOST ? left : BW_POST_MOST, &taken);
     }
-    if (st == BW_OK && taken) bw__slot_queue_push(c->queue);
+    if (st == BW_OK && taken) {
+        bw__trace_add(BW_TRACK_RECEIVED, "activations", NULL, -1, c->begun_s, bw__now_s());
+        bw__slot_queue_push(c->queue);
+    }
     return st;
 }
 

@@ -65,6 +65,9 @@ bw_status bw__comm_agree_on(bw_comm *comm, bw_status own, int64_t *most, int n);
 typedef struct bw_comm_work {
     void *requests;
     bool begun;
+    const char
+        *name; /* for a trace (base/trace.h), borrowed for as long as the sum goes on; NULL: none. And: */
+    int block;
 } bw_comm_work;
 /* Not collective: takes that memory now, for sums of at most n values. */
 BW_MUST_CHECK

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/trace.h"
 #include "dist/comm_internal.h"
 #include "dist/comm_progress.h"
 #include "dist/cores.h"
@@ -339,7 +340,10 @@ typedef struct sum_work {
     bw_comm *comm;
     int64_t bytes;
     int pieces, room;
-    int done, error;       /* pieces that are; of the one that is not: MPI_SUCCESS */
+    int done, error; /* pieces that are; of the one that is not: MPI_SUCCESS */
+    double begin_s;  /* for a trace, with: */
+    const char *name;
+    int block;
     MPI_Request request[]; /* [room] */
 } sum_work;
 
@@ -358,6 +362,13 @@ bw_status bw__comm_work_reserve(bw_comm_work *work, bw_comm *comm, int64_t n)
     return BW_OK;
 }
 
+/* Once: by whoever sees the end first. */
+static void note_end(sum_work *w)
+{
+    if (w->name) bw__trace_add(BW_TRACK_SUMS, w->name, NULL, w->block, w->begin_s, bw__now_s());
+    w->name = NULL;
+}
+
 /* Asks MPI once, for the first piece that is not done; the others move with it. */
 static bool ask(bw_progress *progress)
 {
@@ -365,6 +376,7 @@ static bool ask(bw_progress *progress)
     int done = 0;
     w->error = MPI_Test(&w->request[w->done], &done, MPI_STATUS_IGNORE);
     if (done) w->done++;
+    if (w->done == w->pieces) note_end(w);
     return w->error != MPI_SUCCESS || w->done == w->pieces;
 }
 
@@ -380,6 +392,9 @@ bw_status bw__comm_begin_sum_f32(bw_comm_work *work, bw_comm *comm, float *value
     w->pieces = w->done = 0;
     w->error = MPI_SUCCESS;
     w->progress = (bw_progress){ .ask = ask };
+    w->begin_s = bw__now_s();
+    w->name = work->name;
+    w->block = work->block;
     work->begun = true;
     for (int64_t at = 0; at < n; at += PIECE) {
         int count = (int)(n - at < PIECE ? n - at : PIECE);
@@ -402,6 +417,7 @@ bw_status bw__comm_finish(bw_comm_work *work)
     work->begun = false;
     for (; w->done < w->pieces && w->error == MPI_SUCCESS; w->done++)
         w->error = wait_for(&w->request[w->done]);
+    note_end(w);
     bw__comm_add_count(BW_COMM_WORK, w->bytes, bw__now_s() - begin);
     return w->error == MPI_SUCCESS ? BW_OK : failed(w->comm, w->error, "MPI_Iallreduce");
 }

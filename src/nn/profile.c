@@ -1,5 +1,6 @@
 #include "nn/profile.h"
 #include "base/clock.h"
+#include "base/trace.h"
 #include "nn/exec.h"
 #include <string.h>
 
@@ -25,7 +26,9 @@ void bw__profile_end(const bw_exec *x, double begin, const char *what, const cha
 {
     bw_profile *p = x->profile;
     if (!p || bw__exec_is_dry(x) || --p->depth > 0) return;
-    add(p, bw__now_s() - begin - p->apart, what, pass, flops);
+    const double end = bw__now_s();
+    add(p, end - begin - p->apart, what, pass, flops);
+    bw__trace_add(BW_TRACK_OPERATIONS, what, pass, -1, begin, end);
     p->apart = 0.0;
 }
 
@@ -38,7 +41,8 @@ void bw__profile_end_apart(const bw_exec *x, double begin, const char *what, con
 {
     bw_profile *p = x->profile;
     if (!p || bw__exec_is_dry(x)) return;
-    double seconds = bw__now_s() - begin;
+    const double end = bw__now_s(), seconds = end - begin;
     add(p, seconds, what, pass, 0);
+    bw__trace_add(BW_TRACK_OPERATIONS, what, pass, -1, begin, end);
     if (p->depth > 0) p->apart += seconds;
 }

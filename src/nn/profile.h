@@ -19,6 +19,7 @@ typedef struct bw_profile {
     } rows[BW_MAX_PROFILE_ROWS]; /* in the order in which they first came up */
     int depth;
     double apart; /* seconds inside of the running operation that count elsewhere */
+    /* Where a trace is recorded (base/trace.h) every operation is a span of it too. */
 } bw_profile;
 
 /* Brackets an operation on the thread that runs layers. A dry run is not counted. `flops` is 0 for what is no

@@ -1,5 +1,7 @@
 #include "train/learn.h"
+#include "base/clock.h"
 #include "base/rng.h"
+#include "base/trace.h"
 #include "model/network_internal.h"
 #include "nn/elementwise.h"
 #include "train/health.h"
@@ -42,19 +44,31 @@ static void join_ranks(bw_trainer *t)
     if (t->wrong == BW_RANKS_LOCAL_STATISTICS) t->exec.comm = t->grid->batch;
 }
 
+/* A span of a trace. */
+static void note(const bw_trainer *t, const char *what, int k, double begin, double end)
+{
+    if (!bw__exec_is_dry(&t->exec)) bw__trace_add(BW_TRACK_BLOCKS, what, NULL, k, begin, end);
+}
+
 static bw_status forward_block(bw_trainer *t, bw_trained_block *b, const bw_run *run, const void *in)
 {
+    const double begin = bw__now_s();
     leave_ranks(t);
     bw_status st = bw__block_forward(&b->block, run, b->out, &b->z, in);
     join_ranks(t);
+    note(t, "forward", b->index, begin, bw__now_s());
     return st;
 }
 
 static bw_status backward_block(bw_trainer *t, bw_trained_block *b, const bw_run *run)
 {
+    const double begin = bw__now_s();
+    t->head_done_s = begin;
     leave_ranks(t);
     bw_status st = bw__block_backward(&b->block, run, b->diff_z, b->in, b->out);
     join_ranks(t);
+    if (t->head_done_s > begin) note(t, "backward of head", b->index, begin, t->head_done_s);
+    note(t, "backward of trunk", b->index, t->head_done_s, bw__now_s());
     return st;
 }
 
@@ -85,7 +99,10 @@ bw_status bw__learn_pass(bw_trainer *t, int k, const void *in, bw_side side)
     t->exec.side = side;
     b->out = bw__arena_take(&t->exec.arena, side == BW_LOW ? BW_HIGH : BW_LOW,
                             (size_t)b->block.out_count * bw__type_size(t->exec.type));
-    return bw__trunk_forward(&b->block.trunk, &run, b->out, in);
+    const double begin = bw__now_s();
+    bw_status st = bw__trunk_forward(&b->block.trunk, &run, b->out, in);
+    note(t, "forward, frozen", k, begin, bw__now_s());
+    return st;
 }
 
 static int64_t width(const bw_trained_block *b)
@@ -164,7 +181,9 @@ static bw_status find_loss(bw_trainer *t, bw_step *out, int k, float *diff_z, co
     bw_status st = BW_OK;
     bw_loss_value loss = { 0 };
     const bw_loss_config config = bw_config_block(&t->network->config, k).loss;
+    const double begin = bw__now_s();
     BW_TRY(bw__loss_run(t->blocks[k].loss, &t->exec, &loss, diff_z, z, t->labels));
+    note(t, "loss", k, begin, bw__now_s());
     if (out->has_health) BW_TRY(measure_embedding(t, out, k, z));
     out->loss[k] = loss.total;
     note_terms(out, &loss, &config, k);
@@ -177,7 +196,7 @@ static bw_status update(bw_trainer *t, bw_step *out, int k, const float *grads)
     const bw_trained_block *b = &t->blocks[k];
     bw_params *params = &t->network->params[k];
     if (bw__exec_is_dry(&t->exec)) return BW_OK;
-    double begin = bw__profile_begin(&t->exec);
+    double begin = bw__profile_begin(&t->exec), start = bw__now_s();
     out->grad_norm[k] = bw__norm(grads, params->trained, t->exec.threads);
     if (!isfinite(out->grad_norm[k]))
         return diverged(bw_fail(BW_ENONFINITE, "the gradient is not finite"), t, k);
@@ -186,6 +205,7 @@ static bw_status update(bw_trainer *t, bw_step *out, int k, const float *grads)
         bw__optimizer_update_parts(params, grads, bw__learn_rate(t, k), t->part_rate,
                                    t->steps_done - t->phase->begin + 1, &b->optimizer, t->exec.threads);
     bw__profile_end(&t->exec, begin, "optimizer", "update", 0);
+    note(t, "update", k, start, bw__now_s());
     return BW_OK;
 }
 
@@ -208,6 +228,8 @@ static bw_status sum_gradients(bw_trainer *t, int k, float *grads, bool head)
     t->summed = k;
     t->blocks[k].grads = grads;
     if (bw__exec_is_dry(&t->exec)) return BW_OK;
+    t->summing.name = head ? "gradients of trunk" : "gradients";
+    t->summing.block = k;
     return bw__comm_begin_sum_f32(&t->summing, t->grid->batch, grads, head ? trunk_count(p) : p->trained);
 }
 
@@ -219,6 +241,9 @@ static bw_status sum_head(void *user)
     const bw_params *p = &t->network->params[b->index];
     int64_t from = trunk_count(p);
     if (bw__exec_is_dry(&t->exec)) return BW_OK;
+    t->head_done_s = bw__now_s();
+    t->summing_head.name = "gradients of head";
+    t->summing_head.block = b->index;
     return bw__comm_begin_sum_f32(&t->summing_head, t->grid->batch, t->grads + from, p->trained - from);
 }
 

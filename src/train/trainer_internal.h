@@ -39,6 +39,7 @@ struct bw_trainer {
     bw_online_probe *probe; /* NULL without probe.every */
     float *grads; /* one buffer, as large as the trained parameters of the largest block that learns */
     bw_comm_work summing, summing_head; /* of `grads` over ranks: trunk and the rest, or all; and: */
+    double head_done_s;                 /* when the running backward pass reached the trunk */
     int summed;  /* the block they are of, which is updated when that is done; -1: none */
     float *sums; /* with train.split: sums over parts, of all blocks that learn at once; else NULL */
     struct bw_trained_block {

@@ -195,6 +195,42 @@ static void bench_prints_the_promised_keys(void **state)
     json_decref(value);
 }
 
+/* A file in the Trace Event Format: spans have a time, a length and a place, and name their block. */
+static void a_trace_is_json_that_viewers_know(void **state)
+{
+    (void)state;
+    char path[1024];
+    json_t *trace = NULL;
+    (void)snprintf(path, sizeof path, "%s/trace.json", folder);
+    json_decref(
+        run_json("bench step --json --steps 1 --warmup 0 --trace '%s' --set model.arch=resnet18 "
+                 "--set model.width=8 --set model.stem=cifar --set data.image_size=16 --set train.batch=4 "
+                 "--set 'projector.widths=[16,16]' --set threads=1",
+                 path));
+    CHECK_OK(bw__json_load(&trace, path));
+    const json_t *events = json_object_get(trace, "traceEvents");
+    assert_true(json_is_array(events));
+    int forwards = 0, updates = 0;
+    for (size_t i = 0; i < json_array_size(events); i++) {
+        const json_t *e = json_array_get(events, i);
+        const char *name = json_string_value(json_object_get(e, "name")),
+                   *kind = json_string_value(json_object_get(e, "ph"));
+        assert_non_null(name);
+        assert_non_null(kind);
+        assert_true(json_is_integer(json_object_get(e, "pid")));
+        if (strcmp(kind, "X") != 0) continue;
+        assert_keys(e, (const char *const[]){ "cat", "tid", NULL });
+        assert_true(json_number_value(json_object_get(e, "ts")) >= 0.0);
+        assert_true(json_number_value(json_object_get(e, "dur")) >= 0.0);
+        int64_t block = json_integer_value(json_object_get(json_object_get(e, "args"), "block"));
+        if (strcmp(name, "forward") == 0) assert_int_equal(block, ++forwards);
+        if (strcmp(name, "update") == 0) assert_int_equal(block, ++updates);
+    }
+    assert_int_equal(forwards, 4);
+    assert_int_equal(updates, 4);
+    json_decref(trace);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +240,7 @@ int main(void)
         cmocka_unit_test(data_check_prints_an_object_of_splits),
         cmocka_unit_test(bench_prints_the_promised_keys),
         cmocka_unit_test(shares_of_a_profile_add_up_to_the_step),
+        cmocka_unit_test(a_trace_is_json_that_viewers_know),
     };
     return cmocka_run_group_tests(tests, make_run, remove_run);
 }
