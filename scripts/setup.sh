@@ -7,7 +7,7 @@ packages=(build-essential cmake ninja-build pkg-config
   libprotobuf-c-dev protobuf-c-compiler libonnx-dev libisal-dev libzip-dev libjs-dygraphs libmicrohttpd-dev
   libcmocka-dev dataset-fashion-mnist iproute2 iputils-ping)
 [ "${1:-}" = --ci ] && packages+=(clang clang-format libomp-dev mpich libmpich-dev python3-protobuf python3-opencv doxygen
-  chromium chromium-driver python3-selenium fonts-dejavu-core)
+  chromium chromium-driver python3-selenium fonts-dejavu-core mandoc groff-base zsh fish)
 
 missing=()
 for p in "${packages[@]}"; do

@@ -134,6 +134,7 @@ typedef struct cli_verb {
     int min_arguments, max_arguments;
     const char *summary;                       /* one line */
     const char *notes;                         /* shown below the options, or NULL */
+    const char *examples;                      /* command lines, one a line, or NULL */
     cli_key options[24];                       /* ends with CLI_END */
     bool interruptible;                        /* asks for signals as it goes; others end at once */
     bool on_ranks;                             /* may be started by mpirun: uses cli_comm() */
@@ -144,6 +145,28 @@ typedef struct cli_verb {
 extern const cli_verb cli_pretrain, cli_probe, cli_knn, cli_embed, cli_export, cli_inspect, cli_list,
     cli_data_check, cli_data_pack, cli_bench_step, cli_bench_loader, cli_bench_matmul, cli_bench_comm,
     cli_plan, cli_robustness, cli_finetune, cli_selftest, cli_report;
+
+/* Number `index` of the verbs in the order in which help shows them, NULL past the last. */
+const cli_verb *cli_verb_at(int index);
+
+typedef struct cli_option {
+    cli_key key;
+    const char *name;
+    const char *value; /* "a|b" where one of these words is meant, else what stands for it, or NULL */
+    const char *help;
+} cli_option;
+const cli_option *cli_option_of(cli_key key);
+
+/* What the program is, and what its exit statuses mean; the last entry has no status. */
+#define CLI_ABOUT "Pretrains residual networks block by block from unlabelled images, on CPUs."
+typedef struct cli_exit {
+    const char *status, *meaning;
+} cli_exit;
+extern const cli_exit CLI_EXITS[];
+
+/* --complete and --manual of the program; return the exit status. */
+int cli_complete(int n, char **words);
+int cli_manual(const char *folder, const char *date);
 
 /* The verb that is running, as messages name it. */
 void cli_set_verb(const char *name);

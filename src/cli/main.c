@@ -17,20 +17,33 @@ static const cli_verb *const VERBS[] = {
 };
 enum { N_VERBS = sizeof VERBS / sizeof VERBS[0] };
 
+const cli_verb *cli_verb_at(int index)
+{
+    return index >= 0 && index < N_VERBS ? VERBS[index] : NULL;
+}
+
+const cli_exit CLI_EXITS[] = {
+    { "0", "Done" },
+    { "1", "The system failed: no memory, a file that cannot be written, another rank" },
+    { "2", "Wrong usage or setting; also a run folder that is there already" },
+    { "3", "Input data or model file: missing, damaged, of wrong shape" },
+    { "4", "Training diverged: a value is not finite" },
+    { "130, 143", "Interrupted by SIGINT or SIGTERM, with the state saved" },
+    { NULL, NULL },
+};
+
 static void print_overview(FILE *to)
 {
-    fputs("Usage: blockwise VERB [OPTION...]\n"
-          "Pretrains residual networks block by block from unlabelled images, on CPUs.\n\nVerbs:\n",
-          to);
+    fputs("Usage: blockwise VERB [OPTION...]\n" CLI_ABOUT "\n\nVerbs:\n", to);
     for (int i = 0; i < N_VERBS; i++)
         fprintf(to, "  %-14s %s\n", VERBS[i]->name, VERBS[i]->summary);
     fputs("\n'blockwise VERB --help' shows the options of a verb and their defaults.\n"
           "  --help         this text\n"
           "  --version      version of the program and of its source\n\n"
-          "Results go to standard output, progress and messages to standard error. Exit status: 0 done,\n"
-          "1 the system failed, 2 wrong usage or setting, 3 input data or model file, 4 training diverged,\n"
-          "130 and 143 interrupted with the state saved.\n",
+          "Results go to standard output, progress and messages to standard error. Exit status:\n",
           to);
+    for (const cli_exit *e = CLI_EXITS; e->status; e++)
+        fprintf(to, "  %-14s %s\n", e->status, e->meaning);
 }
 
 /* A disk that is full or a pipe that is closed must not look like success. */
@@ -117,6 +130,8 @@ int main(int argc, char **argv)
         printf("blockwise %s (%s)\nMPI: %s\n", BW_VERSION, BW_GIT, bw_comm_library());
         return 0;
     }
+    if (strcmp(argv[1], "--complete") == 0) return cli_complete(argc - 2, argv + 2);
+    if (strcmp(argv[1], "--manual") == 0 && argc == 4) return cli_manual(argv[2], argv[3]);
     if (argv[1][0] == '-') cli_usage_error("unknown option %s; see 'blockwise --help'", argv[1]);
 
     const cli_verb *verb = find_verb(&words, argc, argv);

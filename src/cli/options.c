@@ -6,12 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct option_text {
-    cli_key key;
-    const char *name, *value, *help;
-} option_text;
-
-static const option_text TABLE[] = {
+static const cli_option TABLE[] = {
     { CLI_DATA, "data", "PATH",
       "Images: a folder of class folders, a folder without labels, IDX, CIFAR or STL-10 files, a list of "
       "images, or .tar shards (required)" },
@@ -136,7 +131,7 @@ enum { TABLE_ENTRIES = sizeof TABLE / sizeof TABLE[0] };
 
 enum { MAX_OPTIONS = 32 };
 
-static const option_text *find_option(cli_key key)
+const cli_option *cli_option_of(cli_key key)
 {
     for (int i = 0; i < TABLE_ENTRIES; i++)
         if (TABLE[i].key == key) return &TABLE[i];
@@ -421,16 +416,31 @@ typedef struct verb_argp {
     bool takes_value[MAX_OPTIONS];
     int n_names;
     char title[64];
-    char doc[2048];
+    char doc[4096];
     struct argp argp;
 } verb_argp;
+
+/* The summary stands above the options, notes and examples below. */
+static void write_doc(char *out, size_t room, const cli_verb *verb)
+{
+    const char *notes = verb->notes ? verb->notes : "";
+    int n =
+        snprintf(out, room, "%s\v%s%s", verb->summary, notes, verb->notes && verb->examples ? "\n\n" : "");
+    if (!verb->examples) return;
+    n += snprintf(out + n, room - (size_t)n, "Examples:");
+    for (const char *line = verb->examples; *line; line += strspn(line, "\n")) {
+        int length = (int)strcspn(line, "\n");
+        n += snprintf(out + n, room - (size_t)n, "\n  %.*s", length, line);
+        line += length;
+    }
+}
 
 static void build_argp(verb_argp *a, const cli_verb *verb)
 {
     *a = (verb_argp){ 0 };
     int n = 0;
     for (const cli_key *key = verb->options; *key != CLI_END; key++) {
-        const option_text *text = find_option(*key);
+        const cli_option *text = cli_option_of(*key);
         a->options[n] = (struct argp_option){ text->name, (int)*key, text->value, 0, text->help, 0 };
         a->names[n] = text->name;
         a->takes_value[n++] = text->value != NULL;
@@ -440,8 +450,7 @@ static void build_argp(verb_argp *a, const cli_verb *verb)
     a->names[a->n_names++] = "help";
     a->names[a->n_names++] = "usage";
     (void)snprintf(a->title, sizeof a->title, "blockwise %s", verb->name);
-    (void)snprintf(a->doc, sizeof a->doc, "%s%s%s", verb->summary, verb->notes ? "\v" : "",
-                   verb->notes ? verb->notes : "");
+    write_doc(a->doc, sizeof a->doc, verb);
     a->argp.options = a->options;
     a->argp.parser = parse_one;
     a->argp.args_doc = verb->arguments[0] ? verb->arguments : NULL;

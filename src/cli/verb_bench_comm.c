@@ -110,6 +110,8 @@ const cli_verb cli_bench_comm = {
              "first rank to the last. With --step it runs two steps of training on synthetic images instead, "
              "and counts what ranks send in the second, beside what the formula says; it takes every setting "
              "of 'pretrain' then.",
+    .examples = "mpirun -np 2 blockwise bench comm\n"
+                "mpirun -np 4 blockwise bench comm --step --recipe cifar10",
     .options = { CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_COUNT_STEP, CLI_STEPS, CLI_WARMUP, CLI_JSON, CLI_QUIET,
                  CLI_END },
     .on_ranks = true,

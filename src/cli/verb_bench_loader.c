@@ -108,14 +108,16 @@ out:
     return cli_finish(st);
 }
 
-const cli_verb cli_bench_loader = { .name = "bench loader",
-                                    .arguments = "",
-                                    .summary = "Images per second that decoding and augmentation make",
-                                    .notes = "Takes every setting of 'pretrain'. Without --data the images "
-                                             "are noise. Without a recipe or a setting "
-                                             "that says otherwise train.batch is 8.",
-                                    .options = { CLI_BENCH_DATA, CLI_DATA_FORMAT, CLI_RECIPE, CLI_CONFIG,
-                                                 CLI_SET, CLI_STEPS, CLI_WARMUP, CLI_JSON, CLI_QUIET,
-                                                 CLI_END },
-                                    .interruptible = true,
-                                    .run = run_bench_loader };
+const cli_verb cli_bench_loader = {
+    .name = "bench loader",
+    .arguments = "",
+    .summary = "Images per second that decoding and augmentation make",
+    .notes = "Takes every setting of 'pretrain'. Without --data the images "
+             "are noise. Without a recipe or a setting "
+             "that says otherwise train.batch is 8.",
+    .examples = "blockwise bench loader --data photos/ --set data.image_size=96",
+    .options = { CLI_BENCH_DATA, CLI_DATA_FORMAT, CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_STEPS, CLI_WARMUP,
+                 CLI_JSON, CLI_QUIET, CLI_END },
+    .interruptible = true,
+    .run = run_bench_loader
+};

@@ -60,6 +60,7 @@ const cli_verb cli_bench_matmul = { .name = "bench matmul",
                                     .arguments = "",
                                     .summary = "Speed of matrix products on this machine",
                                     .notes = NULL,
+                                    .examples = "blockwise bench matmul --set dtype=bf16",
                                     .options = { CLI_SET, CLI_STEPS, CLI_JSON, CLI_QUIET, CLI_END },
                                     .interruptible = true,
                                     .run = run_bench_matmul };

@@ -290,6 +290,7 @@ const cli_verb cli_bench_step = {
              "block has its --steps, and the time is the mean over blocks. Under mpirun the ranks share "
              "the work as parallel.* says; a step takes as long as on the slowest of them, and "
              "--profile shows rank 0, --trace all of them.",
+    .examples = "blockwise bench step --recipe cifar10 --profile",
     .options = { CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_STEPS, CLI_WARMUP, CLI_STEP_DATA, CLI_DATA_FORMAT,
                  CLI_PROFILE, CLI_TRACE, CLI_JSON, CLI_QUIET, CLI_VERBOSE, CLI_END },
     .interruptible = true,

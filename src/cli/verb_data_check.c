@@ -233,6 +233,7 @@ const cli_verb cli_data_check = {
     .notes =
         "Exit status 3 where more images than data.max_bad allows cannot be read, or as much of the data "
         "is lost in damaged shards.",
+    .examples = "blockwise data check photos/",
     .options = { CLI_DATA_FORMAT, CLI_JSON, CLI_QUIET, CLI_END },
     .interruptible = true,
     .run = run_data_check

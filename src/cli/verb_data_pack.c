@@ -63,6 +63,7 @@ const cli_verb cli_data_pack = {
         "names "
         "of classes into classes.txt beside the shards. Nothing is overwritten, and whatever fails, no shard "
         "is left.",
+    .examples = "blockwise data pack photos/ --out shards/photos-%06d.tar",
     .options = { CLI_SHARDS_OUT, CLI_SHARD_SIZE, CLI_SHARD_IMAGES, CLI_PACK_SPLIT, CLI_DATA_FORMAT, CLI_JSON,
                  CLI_QUIET, CLI_END },
     .interruptible = true,

@@ -41,6 +41,8 @@ const cli_verb cli_export = {
     "shapes "
     "those of torchvision. onnx: a model from normalised images [batch, 3, height, width] to features "
     "[batch, D], opset 13; its metadata has mean, standard deviation and size of the images.",
+    .examples = "blockwise export runs/mine --out trunk.safetensors\n"
+                "blockwise export runs/mine --format onnx --block 4 --out net.onnx",
     .options = { CLI_EXPORT_FORMAT, CLI_EXPORT_OUT, CLI_ONE_BLOCK, CLI_EXPORT_FEATURE, CLI_END },
     .run = run_export
 };

@@ -81,6 +81,7 @@ const cli_verb cli_finetune = {
     "cent of "
     "the test split. Defaults are those of Barlow Twins' authors for 1 % of ImageNet's labels; they "
     "published none for other shares, which take the same.",
+    .examples = "blockwise finetune runs/mine --data labelled/ --label-fraction 0.1",
     .options = { CLI_SPLIT_DATA, CLI_TRAIN, CLI_TEST, CLI_LABEL_FRACTION, CLI_LABEL_LIST, CLI_WRITE_LIST,
                  CLI_ONE_FEATURE, CLI_FINETUNE_EPOCHS, CLI_BATCH, CLI_LR_TRUNK, CLI_LR_CLASSIFIER,
                  CLI_WEIGHT_DECAY, CLI_TEST_IMAGES, CLI_SEED, CLI_THREADS, CLI_DATA_FORMAT, CLI_JSON,

@@ -189,5 +189,7 @@ const cli_verb cli_inspect = { .name = "inspect",
                                .max_arguments = 1,
                                .summary = "Show what is in a run folder, a .safetensors or a .pth file",
                                .notes = NULL,
+                               .examples = "blockwise inspect runs/mine\n"
+                                           "blockwise inspect resnet50.pth --json",
                                .options = { CLI_JSON, CLI_END },
                                .run = run_inspect };

@@ -90,6 +90,8 @@ const cli_verb cli_knn = { .name = "knn",
                            .summary = "Nearest-neighbour accuracy of every block, or of raw pixels",
                            .notes = CLI_MODEL ". Accuracies are per cent of the "
                                               "test split.",
+                           .examples = "blockwise knn runs/mine --data labelled/ --k 20,200\n"
+                                       "blockwise knn --raw --data labelled/",
                            .options = { CLI_SPLIT_DATA, CLI_TRAIN, CLI_TEST, CLI_RAW, CLI_K, CLI_TEMPERATURE,
                                         CLI_BLOCK, CLI_FEATURE, CLI_IMAGES, CLI_SEED, CLI_THREADS,
                                         CLI_DATA_FORMAT, CLI_JSON, CLI_QUIET, CLI_END },

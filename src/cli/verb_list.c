@@ -86,5 +86,7 @@ const cli_verb cli_list = { .name = "list",
                                 "List recipes, losses, architectures, formats of images, corruptions, or "
                                 "every setting",
                             .notes = NULL,
+                            .examples = "blockwise list recipes\n"
+                                        "blockwise list config",
                             .options = { CLI_END },
                             .run = run_list };

@@ -371,6 +371,8 @@ const cli_verb cli_plan = {
         "some seconds, unless --gflops is given. --network simulates --nodes that share the work by "
         "parallel.data, by parallel.block or both (src/train/simulation.h has the formulas), and plans "
         "the grid that parallel.* says, or the quickest.",
+    .examples = "blockwise plan --recipe paper-imagenet --set train.batch=64\n"
+                "blockwise plan --recipe cifar10 --data cifar/ --nodes 8 --price 2.5",
     .options = { CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_NODES, CLI_NETWORK, CLI_PRICE, CLI_GFLOPS,
                  CLI_PLAN_DATA, CLI_PLAN_IMAGES, CLI_JSON, CLI_QUIET, CLI_END },
     .run = run_plan

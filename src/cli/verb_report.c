@@ -60,6 +60,8 @@ const cli_verb cli_report = {
     .notes =
         "The page is one file that needs nothing else: it opens in a browser from the disk, without network. "
         "Several runs are shown beside each other.",
+    .examples = "blockwise report runs/mine\n"
+                "blockwise report runs/mine runs/other --out both.html",
     .options = { CLI_REPORT_OUT, CLI_REPORT_DATA, CLI_DATA_FORMAT, CLI_REPORT_IMAGES, CLI_TITLE, CLI_WATCH,
                  CLI_PORT, CLI_SEED, CLI_THREADS, CLI_QUIET, CLI_END },
     .interruptible = true,

@@ -128,6 +128,8 @@ const cli_verb cli_robustness = {
     ". The probe is fitted once on clean training images. "
     "Accuracies and errors are per cent. With --baseline the mean corruption error (mCE) is that of "
     "Hendrycks & Dietterich (2019), with the given model in AlexNet's place.",
+    .examples = "blockwise robustness runs/mine --data labelled/\n"
+                "blockwise robustness runs/mine --data labelled/ --baseline runs/other",
     .options = { CLI_SPLIT_DATA, CLI_TRAIN, CLI_TEST, CLI_SOME_BLOCKS, CLI_FEATURE, CLI_CORRUPTED,
                  CLI_CORRUPTIONS, CLI_BASELINE, CLI_EPOCHS, CLI_IMAGES, CLI_TEST_IMAGES, CLI_SEED,
                  CLI_THREADS, CLI_DATA_FORMAT, CLI_JSON, CLI_QUIET, CLI_END },

@@ -141,6 +141,8 @@ const cli_verb cli_selftest = {
              "of their loss, all threads against one. With it, under mpirun: a batch "
              "on one rank against the same batch shared by all, for every loss, head "
              "and order. Exit status 0 if all is right, 1 if not.",
+    .examples = "blockwise selftest\n"
+                "mpirun -np 2 blockwise selftest --ranks",
     .options = { CLI_RANKS, CLI_JSON, CLI_QUIET, CLI_END },
     .on_ranks = true,
     .run = run_selftest
