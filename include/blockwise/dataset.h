@@ -25,6 +25,15 @@ typedef struct bw_image {
 } bw_image;
 
 BW_API void bw_image_clear(bw_image *image);
+/** Makes room for height x width pixels, whose values are undefined then.
+ *  @return BW_OK; BW_EDATA for a size of zero or above 178,956,970 pixels; BW_ENOMEM */
+BW_API BW_MUST_CHECK
+bw_status bw_image_resize(bw_image *image, int64_t height, int64_t width);
+/** Decodes a JPEG, PNG or WebP image in memory, known by its first bytes: EXIF orientation applied, alpha
+ *  dropped, grey replicated. Any bytes are safe.
+ *  @return BW_OK; BW_EDATA with what is wrong; BW_ENOMEM */
+BW_API BW_MUST_CHECK
+bw_status bw_image_decode(bw_image *image, const void *bytes, size_t size);
 
 /** Opens the data at `path` without reading pixels. What is told apart, and how:
  *
@@ -40,6 +49,7 @@ BW_API void bw_image_clear(bw_image *image);
  *    are the fine ones.
  *  - "stl10": train_X.bin and test_X.bin with their _y.bin. The images of unlabeled_X.bin follow the training
  *    images and belong to the training split, with label -1.
+ *  - "image": one image file, without a label.
  *  - "list": a text file of one image a line, relative to the folder of the list, and after white space a
  *    label if the line does not end like an image's name: numbers from 0, or names, which are numbered in
  *    bytewise order. Empty lines and lines that begin with # are passed over.
@@ -62,6 +72,37 @@ BW_API void bw_image_clear(bw_image *image);
 BW_API BW_MUST_CHECK
 bw_status bw_dataset_open(bw_dataset **out, const char *path, bw_split split, const char *format);
 BW_API void bw_dataset_free(bw_dataset *dataset);
+
+/** Images from anywhere: a data base, a simulator, memory. Functions are called with `user`. */
+typedef struct bw_image_source {
+    const char *name; /**< of the kind, as "painted": the data set's format in messages and environment.json;
+                           1 to 63 bytes, copied */
+    int64_t images;   /**< how many there are, at least 1 */
+    int classes;      /**< 0: without labels */
+    const char *const *class_names; /**< [classes], copied; NULL: their numbers */
+    /** Writes image `index` in [0, images): room by bw_image_resize(), or bw_image_decode(). Called from
+     * several threads at once, each with an image of its own, which may hold an earlier one; the same index
+     * gives the same pixels, in every process that trains together too. Returns BW_OK; BW_EDATA: this image
+     * cannot be read, as bw_error_set() has said, and is left out and counted (data.max_bad); any other
+     * status ends what the image was wanted for. */
+    bw_status (*read)(void *user, int64_t index, bw_image *image);
+    /** Label of an image in [0, classes), or -1: none. Called once for each image by
+     * bw_dataset_from_source(). NULL with classes 0. */
+    int (*label)(void *user, int64_t index);
+    /** Writes the name of an image for messages and lists, ended by a zero byte, to name [size]. From several
+     *  threads at once. NULL: the kind and the number, "painted/17". */
+    void (*image_name)(void *user, int64_t index, char *name, size_t size);
+    /** Called by bw_dataset_free(); NULL: nothing is to be done. */
+    void (*close)(void *user);
+    void *user; /**< must be valid as long as the data set */
+} bw_image_source;
+
+/** A data set of such images, for all that takes a data set; bw_pretrain() takes it as `dataset`.
+ *  @param source copied
+ *  @return BW_OK; BW_EINVAL: a function is missing, numbers out of range; BW_ENOMEM. `close` is not called
+ * then */
+BW_API BW_MUST_CHECK
+bw_status bw_dataset_from_source(bw_dataset **out, const bw_image_source *source);
 
 BW_API int64_t bw_dataset_size(const bw_dataset *dataset);
 /** Name of the format that was found, for example "folder", "class-folders", "idx". Borrowed. */

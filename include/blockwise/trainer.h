@@ -98,7 +98,7 @@ typedef struct bw_pretrain_options {
     /** Resolved or not; with ranks, that of rank 0 is the run's. `threads` and `data.threads` that no load
      * and no bw_config_set() gave are each rank's own. */
     const bw_config *config;
-    const char *data;    /**< where the images are, on every rank; the training split is used */
+    const char *data;    /**< where the images are, on every rank; the training split is used. Or `dataset` */
     const char *format;  /**< NULL: found out by looking */
     const char *out;     /**< run folder; of ranks that of rank 0, which alone sees it */
     bool resume;         /**< these three: of rank 0 */
@@ -111,6 +111,11 @@ typedef struct bw_pretrain_options {
     void (*on_step)(void *user, const bw_step *step); /**< may be NULL */
     bw_request (*request)(void *user); /**< asked after every step, on every rank: the most that any of them
                                             answers is done by all; may be NULL */
+    const bw_dataset
+        *dataset; /**< images in place of `data`, borrowed; of ranks each its own, of the same images */
+    const bw_dataset
+        *test; /**< test images for the online probe (probe.every) in place of those of `data`, borrowed;
+                    classes as in the training images. NULL with `dataset`: no probe_top1 */
 } bw_pretrain_options;
 
 /** Runs until the end, a request to stop, or a failure. Of several ranks the lowest that failed (of a request

@@ -9,8 +9,8 @@
 
 /* In the order in which they are tried: a folder of IDX files is a folder too. */
 static const bw_data_format *const formats[] = {
-    &bw__format_tar,   &bw__format_idx,  &bw__format_cifar10,       &bw__format_cifar100,
-    &bw__format_stl10, &bw__format_list, &bw__format_class_folders, &bw__format_folder,
+    &bw__format_tar,   &bw__format_idx,  &bw__format_cifar10,       &bw__format_cifar100, &bw__format_stl10,
+    &bw__format_image, &bw__format_list, &bw__format_class_folders, &bw__format_folder,
 };
 #define N_FORMATS (sizeof formats / sizeof *formats)
 

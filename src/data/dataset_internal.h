@@ -42,7 +42,7 @@ struct bw_dataset {
 };
 
 extern const bw_data_format bw__format_idx, bw__format_cifar10, bw__format_cifar100, bw__format_stl10,
-    bw__format_list, bw__format_class_folders, bw__format_folder, bw__format_tar;
+    bw__format_list, bw__format_class_folders, bw__format_folder, bw__format_tar, bw__format_image;
 
 /* Frees what the data set holds and leaves it empty; what bw_dataset_free() does but for the struct. */
 void bw__dataset_close(bw_dataset *dataset);

@@ -6,7 +6,7 @@
 static const uint8_t jpeg_magic[] = { 0xff, 0xd8, 0xff };
 static const uint8_t png_magic[] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n' };
 
-bw_status bw__image_resize(bw_image *image, int64_t height, int64_t width)
+bw_status bw_image_resize(bw_image *image, int64_t height, int64_t width)
 {
     if (height < 1 || width < 1)
         return bw_fail(BW_EDATA, "image of %lld x %lld pixels", (long long)width, (long long)height);
@@ -41,7 +41,7 @@ static bw_status turn_upright(bw_image *image, int orientation)
     bool swap = orientation >= 5;
     bool up = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
     bool left = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
-    BW_TRY(bw__image_resize(&turned, swap ? w : h, swap ? h : w));
+    BW_TRY(bw_image_resize(&turned, swap ? w : h, swap ? h : w));
     for (int64_t y = 0; y < turned.height; y++)
         for (int64_t x = 0; x < turned.width; x++) {
             int64_t sy = swap ? x : y, sx = swap ? y : x;
@@ -79,4 +79,9 @@ bw_status bw__decode(bw_image *image, const uint8_t *bytes, size_t size, const c
         return bw_fail(BW_EDATA, "not an image (%s header missing)", expected_kind(name));
     if (st == BW_OK && orientation > 1) st = turn_upright(image, orientation);
     return st;
+}
+
+bw_status bw_image_decode(bw_image *image, const void *bytes, size_t size)
+{
+    return bw__decode(image, bytes, size, NULL);
 }

@@ -13,11 +13,6 @@
 BW_MUST_CHECK
 bw_status bw__decode(bw_image *image, const uint8_t *bytes, size_t size, const char *name);
 
-/* Makes room for height x width pixels, whose values are undefined then. BW_EDATA for a size of zero or
- * past the limit. */
-BW_MUST_CHECK
-bw_status bw__image_resize(bw_image *image, int64_t height, int64_t width);
-
 /* One decoder each: writes the image as it is stored, and its EXIF orientation (1 to 8). */
 BW_MUST_CHECK
 bw_status bw__decode_jpeg(bw_image *image, int *orientation, const uint8_t *bytes, size_t size);

@@ -100,7 +100,7 @@ static bw_status decode(decoder *d, bw_image *image, int *orientation, const uin
                        jpeg->image_width, jpeg->image_height);
     bool four = jpeg->num_components == 4;
     jpeg->out_color_space = four ? JCS_CMYK : JCS_RGB;
-    st = bw__image_resize(image, jpeg->image_height, jpeg->image_width);
+    st = bw_image_resize(image, jpeg->image_height, jpeg->image_width);
     if (st != BW_OK) return st;
     if (four) {
         st = bw__alloc((void **)&d->cmyk, (size_t)image->width * 4);

@@ -43,7 +43,7 @@ bw_status bw__decode_png(bw_image *image, int *orientation, const uint8_t *bytes
                      header.height);
         goto out;
     }
-    BW_TRY(bw__image_resize(image, header.height, header.width));
+    BW_TRY(bw_image_resize(image, header.height, header.width));
     SPNG_TRY(spng_decoded_image_size(png, SPNG_FMT_RGB8, &wanted));
     if (wanted > image->capacity) {
         st = bw_fail(BW_EDATA, "damaged PNG: %zu bytes of pixels where %zu were expected", wanted,

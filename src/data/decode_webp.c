@@ -53,7 +53,7 @@ bw_status bw__decode_webp(bw_image *image, int *orientation, const uint8_t *byte
     VP8StatusCode code = WebPGetFeatures(bytes, size, &config.input);
     if (code != VP8_STATUS_OK) return fail(code);
     if (config.input.has_animation) return bw_fail(BW_EDATA, "animated WebP; only still images are read");
-    bw_status st = bw__image_resize(image, config.input.height, config.input.width);
+    bw_status st = bw_image_resize(image, config.input.height, config.input.width);
     if (st != BW_OK) return st;
     config.output.colorspace = MODE_RGB;
     config.output.is_external_memory = 1;

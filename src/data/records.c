@@ -17,7 +17,7 @@ static bw_status records_read(const bw_dataset *dataset, int64_t index, bw_image
     const bw_record_layout *layout = &records->layout;
     const bw_record_part *part = part_of(records, index);
     const uint8_t *src = part->blob.data + part->offset + (size_t)(index - part->first) * part->stride;
-    bw_status st = bw__image_resize(image, layout->height, layout->width);
+    bw_status st = bw_image_resize(image, layout->height, layout->width);
     if (st != BW_OK) return st;
     uint8_t *dst = image->rgb;
     for (int64_t y = 0; y < layout->height; y++)

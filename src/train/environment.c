@@ -103,7 +103,7 @@ bw_status bw__environment_json(char **out, const bw_environment *e)
     failed |= json_object_set_new(o, "git", bw__json_text(BW_GIT));
     failed |= json_object_set_new(o, "started", bw__json_text(started));
     failed |= json_object_set_new(o, "command", e->command ? bw__json_text(e->command) : json_null());
-    failed |= json_object_set_new(o, "data", bw__json_text(e->data));
+    failed |= json_object_set_new(o, "data", e->data ? bw__json_text(e->data) : json_null());
     failed |= json_object_set_new(o, "data_format", bw__json_text(e->data_format));
     failed |= json_object_set_new(o, "images", json_integer(e->images));
     failed |= json_object_set_new(o, "first_step", json_integer(e->first_step));

@@ -17,7 +17,7 @@ bw_status bw__environment_hosts(bw_host **out, bw_comm *comm, const bw_config *c
 
 typedef struct bw_environment {
     const char *command; /* or NULL */
-    const char *data;    /* where the images are */
+    const char *data;    /* where the images are, or NULL: a program gave them */
     const char *data_format;
     int64_t images;
     int64_t first_step; /* steps done before this process */

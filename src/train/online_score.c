@@ -28,6 +28,19 @@ bw_status bw__online_test_open(bw_dataset **out, const bw_dataset *train, const 
     return BW_OK;
 }
 
+bw_status bw__online_test_check(const bw_dataset *test, const bw_dataset *train)
+{
+    const int classes = bw_dataset_classes(test);
+    bool same = classes > 0 && classes == bw_dataset_classes(train);
+    for (int c = 0; same && c < classes; c++)
+        same = strcmp(bw_dataset_class_name(test, c), bw_dataset_class_name(train, c)) == 0;
+    if (same) return BW_OK;
+    return bw_fail(
+        BW_EDATA,
+        "the test images have not the classes of the training images; bw_dataset_match_classes() gives "
+        "them the same numbers");
+}
+
 static int64_t batch_of(const bw_config *c)
 {
     int64_t batch = c->data.image_size <= SMALL_IMAGE ? SMALL_BATCH : LARGE_BATCH;

@@ -10,6 +10,11 @@ BW_MUST_CHECK
 bw_status bw__online_test_open(bw_dataset **out, const bw_dataset *train, const char *path,
                                const char *format);
 
+/* Whether a test split that a program gives fits to the training images. BW_EDATA: it has no labels, or other
+ * classes. */
+BW_MUST_CHECK
+bw_status bw__online_test_check(const bw_dataset *test, const bw_dataset *train);
+
 /* Bytes that a score takes while it is made; `network` may be an outline. */
 BW_MUST_CHECK
 bw_status bw__online_score_bytes(int64_t *out, const bw_network *network);

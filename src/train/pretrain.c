@@ -26,8 +26,8 @@ static void release(bw_pretraining *r)
     bw__step_records_free(r->records, r->status);
     bw_trainer_free(r->trainer);
     bw_network_free(r->network);
-    bw_dataset_free(r->dataset);
-    bw_dataset_free(r->test);
+    bw_dataset_free(r->opened);
+    bw_dataset_free(r->opened_test);
     bw__run_close(r->folder);
     bw__free(r->host);
     bw__grid_destroy(&r->grid);
@@ -38,8 +38,10 @@ static void release(bw_pretraining *r)
 static bw_status check_options(const bw_pretraining *r)
 {
     const bw_pretrain_options *o = r->options;
-    if (!o->data || (!o->out && bw__pretrain_leads(r)))
-        return bw_fail(BW_EINVAL, "a run needs images (data) and a folder (out)");
+    if ((!o->data && !o->dataset) || (!o->out && bw__pretrain_leads(r)))
+        return bw_fail(BW_EINVAL, "a run needs images (data or dataset) and a folder (out)");
+    if (o->data && o->dataset)
+        return bw_fail(BW_EINVAL, "a run takes its images from either data or dataset");
     return BW_OK;
 }
 
@@ -74,8 +76,9 @@ static bw_status look(bw_pretraining *r)
 static bw_status open_data(bw_pretraining *r)
 {
     const bw_pretrain_options *o = r->options;
-    bw_status st = bw_dataset_open(&r->dataset, o->data, BW_SPLIT_TRAIN, o->format);
+    bw_status st = o->dataset ? BW_OK : bw_dataset_open(&r->opened, o->data, BW_SPLIT_TRAIN, o->format);
     if (st != BW_OK) return st;
+    r->dataset = o->dataset ? o->dataset : r->opened;
     int64_t there = bw_dataset_size(r->dataset), wanted = r->config.data.images;
     r->images = wanted > 0 && wanted < there ? wanted : there;
     r->steps_per_epoch = r->images / r->config.train.batch; /* the last, smaller batch is dropped */
@@ -83,23 +86,34 @@ static bw_status open_data(bw_pretraining *r)
         return bw_fail(BW_EINVAL,
                        "train.batch is %" PRId64 ", but there are only %" PRId64
                        " images in use of %s; give a smaller batch or more images",
-                       r->config.train.batch, r->images, o->data);
+                       r->config.train.batch, r->images, bw__pretrain_data(r));
     return BW_OK;
+}
+
+/* That given, or that of `data`. */
+static bw_status find_test(bw_pretraining *r)
+{
+    const bw_pretrain_options *o = r->options;
+    bw_status st = BW_OK;
+    if (o->test)
+        st = bw__online_test_check(o->test, r->dataset);
+    else if (o->data)
+        st = bw__online_test_open(&r->opened_test, r->dataset, o->data, o->format);
+    r->test = o->test ? o->test : r->opened_test;
+    return st;
 }
 
 /* Scores need test images on every rank, or there are none. */
 static bw_status open_test(bw_pretraining *r)
 {
-    const bw_pretrain_options *o = r->options;
     bw_status st = BW_OK;
     if (r->config.probe.every == 0) return BW_OK;
-    st = bw__online_test_open(&r->test, r->dataset, o->data, o->format);
+    st = find_test(r);
     int64_t missing = r->test == NULL;
     BW_TRY(bw__comm_agree_on(r->comm, st, &missing, 1));
-    if (!missing) return bw__accord_data(r->test, o->data, r->comm);
+    if (!missing) return bw__accord_data(r->test, bw__pretrain_data(r), r->comm);
     if (r->test)
         bw_log(BW_LOG_WARN, "online probe: there will be no probe_top1: another rank has no test images");
-    bw_dataset_free(r->test);
     r->test = NULL;
 out:
     return st;
@@ -109,8 +123,8 @@ static bw_status open_inputs(bw_pretraining *r)
 {
     bw_status st = BW_OK;
     BW_TRY(bw__pretrain_agree(r, open_data(r)));
-    BW_TRY(bw__accord_data(r->dataset, r->options->data, r->comm));
-    BW_TRY(bw__pretrain_agree(r, bw__labels_settle(&r->config, r->dataset, r->options->data)));
+    BW_TRY(bw__accord_data(r->dataset, bw__pretrain_data(r), r->comm));
+    BW_TRY(bw__pretrain_agree(r, bw__labels_settle(&r->config, r->dataset, bw__pretrain_data(r))));
     BW_TRY(open_test(r));
 out:
     return st;

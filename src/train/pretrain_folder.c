@@ -102,10 +102,11 @@ out:
 static bw_status go_on(bw_pretraining *r, const bw_checkpoint *checkpoint)
 {
     if (bw__checkpoint_images(checkpoint) != r->images)
-        return bw_fail(
-            BW_EINVAL,
-            "%s: the run uses %" PRId64 " images, %s has %" PRId64 "; it can only go on with the same data",
-            bw__checkpoint_path(checkpoint), bw__checkpoint_images(checkpoint), r->options->data, r->images);
+        return bw_fail(BW_EINVAL,
+                       "%s: the run uses %" PRId64 " images, %s has %" PRId64
+                       "; it can only go on with the same data",
+                       bw__checkpoint_path(checkpoint), bw__checkpoint_images(checkpoint),
+                       bw__pretrain_data(r), r->images);
     if (bw__checkpoint_step(checkpoint) > r->total)
         return bw_fail(BW_EDATA, "%s: is past the run's end at step %" PRId64,
                        bw__checkpoint_path(checkpoint), r->total);

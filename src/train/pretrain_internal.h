@@ -19,8 +19,9 @@ typedef struct bw_pretraining {
     bw_run_folder *folder; /* of rank 0 alone, as are metrics, history and warned */
     bw_host *host;         /* [ranks] */
     bw_run_state state;    /* of the folder, when the run began */
-    bw_dataset *dataset;
-    bw_dataset *test; /* for the online probe; NULL without */
+    const bw_dataset *dataset;
+    const bw_dataset *test;           /* for the online probe; NULL without */
+    bw_dataset *opened, *opened_test; /* those of them that were opened here, else NULL */
     bw_network *network;
     bw_trainer *trainer;
     bw_loader *loader;        /* of the first row alone */
@@ -42,6 +43,12 @@ typedef struct bw_pretraining {
 static inline bool bw__pretrain_leads(const bw_pretraining *r)
 {
     return bw_comm_rank(r->comm) == 0;
+}
+
+/* The images, for messages. */
+static inline const char *bw__pretrain_data(const bw_pretraining *r)
+{
+    return r->options->data ? r->options->data : bw_dataset_format(r->dataset);
 }
 
 static inline bw_status bw__pretrain_agree(const bw_pretraining *r, bw_status own)

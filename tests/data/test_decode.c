@@ -185,10 +185,10 @@ static void a_size_past_the_limit_is_refused(void **state)
 {
     (void)state;
     bw_image image = { 0 };
-    assert_int_equal(bw__image_resize(&image, 1 << 20, 1 << 20), BW_EDATA);
+    assert_int_equal(bw_image_resize(&image, 1 << 20, 1 << 20), BW_EDATA);
     assert_non_null(strstr(bw_last_error(), "1048576 x 1048576 pixels; the limit is 178956970"));
-    assert_int_equal(bw__image_resize(&image, INT64_MAX, INT64_MAX), BW_EDATA);
-    assert_int_equal(bw__image_resize(&image, 0, 5), BW_EDATA);
+    assert_int_equal(bw_image_resize(&image, INT64_MAX, INT64_MAX), BW_EDATA);
+    assert_int_equal(bw_image_resize(&image, 0, 5), BW_EDATA);
     assert_int_equal(image.capacity, 0);
 }
 
