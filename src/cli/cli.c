@@ -14,14 +14,11 @@ void cli_set_verb(const char *name)
 
 static void print_error(const char *fmt, va_list ap)
 {
-    /* In one piece, so that the lines of several ranks do not mix. */
     char line[4096];
-    size_t room = sizeof line - 1;
-    int n = snprintf(line, room, "blockwise: %s%s", verb_name, verb_name[0] ? ": " : "");
+    int n = snprintf(line, sizeof line, "blockwise: %s%s", verb_name, verb_name[0] ? ": " : "");
     cli_progress_end();
-    if (n > 0) (void)vsnprintf(line + n, room - (size_t)n, fmt, ap);
-    (void)snprintf(line + strlen(line), 2, "\n");
-    fputs(line, stderr);
+    if (n > 0) (void)vsnprintf(line + n, sizeof line - (size_t)n, fmt, ap);
+    cli_print_line(line);
 }
 
 void cli_error(const char *fmt, ...)

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "cli/inspect.h"
+#include "cli/progress.h"
 #include "cli/results.h"
 #include "cli/settings.h"
 #include "cli/verdict_table.h"
@@ -124,7 +125,7 @@ static bw_status print_text(const run_report *r)
         BW_TRY(bw__json_line(&line, r->last));
         printf("last metrics: %s\n", line);
     }
-    for (int i = 0; cli_verdict_line(text, sizeof text, &r->verdict, i); i++)
+    for (int i = 0; cli_verdict_line(text, sizeof text, &r->verdict, i, cli_columns(STDOUT_FILENO)); i++)
         printf("%s\n", text);
     if (r->network) cli_network_print(r->network);
 out:

@@ -139,8 +139,8 @@ int main(int argc, char **argv)
     cli_set_verb(verb->name);
     cli_options_parse(&options, verb, argc - words, argv + words);
     options.command = command;
-    cli_progress_setup(options.quiet, options.verbose);
-    if (verb->interruptible) cli_interrupt_install();
+    cli_progress_setup(verb->name, options.quiet, options.verbose);
+    if (verb->interruptible) cli_interrupt_install(!options.quiet && cli_ranks_speaks());
     if (verb->check) verb->check(&options);
     cli_ranks_join(verb);
     int code = verb->run(&options);

@@ -6,10 +6,17 @@
 
 /* Receives the library's log from now on. `quiet`: warnings only; `verbose`: everything.
  * Of several ranks the first one speaks, and the others show nothing. */
-void cli_progress_setup(bool quiet, bool verbose);
+void cli_progress_setup(const char *verb, bool quiet, bool verbose);
 
-/* The work called `what` is done to the share `done` in [0, 1]; `detail` may be "". Cheap enough to call
- * after every step: it draws at most ten times a second. A new `what` starts the clock anew. */
+/* A line on stderr; on a terminal broken between words. */
+void cli_print_line(const char *line);
+
+/* Columns of the terminal that `fd` is, 0 where it is none. */
+int cli_columns(int fd);
+
+/* The work called `what` is done to the share `done` in [0, 1]; `detail` may be "", or parts "a, b, c" of
+ * which a terminal shows the first that fit. Cheap enough to call after every step: it draws at most ten
+ * times a second. A new `what` starts the clock anew. */
 void cli_progress_show(const char *what, double done, const char *detail);
 
 /* Ends the bar, so that other lines can follow. Does nothing where there is none. */

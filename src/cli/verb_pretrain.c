@@ -3,13 +3,15 @@
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/ranks.h"
+#include "cli/results.h"
 #include "cli/settings.h"
 #include "cli/verdict_table.h"
+#include "report/verdict_json.h"
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { SHOWN_LOSSES = 8 };
+enum { SHOWN_LOSSES = 8, PATH_ROOM = 4096 };
 
 typedef struct pretrain_state {
     const cli_options *options;
@@ -51,16 +53,29 @@ static void on_start(void *user, int64_t total_steps, int64_t first_step, int64_
              origin ? origin : default_text, (long long)total_steps, start);
 }
 
+/* Three digits, so that a line has room for four blocks. */
+static const char *short_number(char *text, size_t size, double x)
+{
+    double value = fabs(x);
+    int decimals = value < 0.9995 ? 3 : value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+    if (value > 0.0 && (value < 0.001 || value >= 1e5))
+        (void)snprintf(text, size, "%.2g", x);
+    else
+        (void)snprintf(text, size, "%.*f", decimals, x);
+    return text;
+}
+
 /* Every block's, or from the least to the largest where they would not fit into a line. */
 static void add_losses(char *text, size_t size, const bw_step *step)
 {
+    char number[2][32];
     double least = 0.0, largest = 0.0;
     int n = 0, trained = 0, last = 0;
     for (int k = 0; k < step->blocks; k++) {
         double loss = step->loss[k];
         if (step->blocks <= SHOWN_LOSSES)
-            n += isnan(loss) ? snprintf(text + n, size - (size_t)n, " -")
-                             : snprintf(text + n, size - (size_t)n, " %.4g", loss);
+            n += snprintf(text + n, size - (size_t)n, " %s",
+                          isnan(loss) ? "-" : short_number(number[0], sizeof number[0], loss));
         if (isnan(loss)) continue;
         if (trained == 0 || loss < least) least = loss;
         if (trained == 0 || loss > largest) largest = loss;
@@ -68,10 +83,12 @@ static void add_losses(char *text, size_t size, const bw_step *step)
         last = k + 1;
     }
     if (step->blocks <= SHOWN_LOSSES || trained == 0) return;
+    const char *from = short_number(number[0], sizeof number[0], least);
     if (trained == 1)
-        (void)snprintf(text, size, " %.4g of block %d", least, last);
+        (void)snprintf(text, size, " %s of block %d", from, last);
     else
-        (void)snprintf(text, size, " of %d blocks %.4g to %.4g", trained, least, largest);
+        (void)snprintf(text, size, " of %d blocks %s to %s", trained, from,
+                       short_number(number[1], sizeof number[1], largest));
 }
 
 /* Of a block that was never trained it stays 0. */
@@ -94,17 +111,21 @@ static void add_probe(pretrain_state *s, char *text, size_t size, const bw_step 
     }
 }
 
+/* Parts in the order of their worth: a narrow terminal has room for the first. */
 static void on_step(void *user, const bw_step *step)
 {
     pretrain_state *s = user;
-    char detail[400];
+    char detail[400] = "loss", number[32];
+    const bool large = step->peak_rss_mb >= 9999.5;
     double keep = s->samples_per_s > 0.0 ? 0.9 : 0.0;
     s->samples_per_s = keep * s->samples_per_s + (1.0 - keep) * step->samples_per_s;
-    int n = snprintf(detail, sizeof detail, "step %lld/%lld, epoch %lld, %.1f samples/s, %.0f MB, loss",
-                     (long long)step->step, (long long)s->total_steps, (long long)step->epoch,
-                     s->samples_per_s, step->peak_rss_mb);
-    add_losses(detail + n, sizeof detail - (size_t)n, step);
+    add_losses(detail + strlen(detail), sizeof detail - strlen(detail), step);
     if (step->has_probe) add_probe(s, detail, sizeof detail, step);
+    size_t n = strlen(detail);
+    (void)snprintf(detail + n, sizeof detail - n, ", %s samples/s, %.*f %s, step %lld/%lld, epoch %lld",
+                   short_number(number, sizeof number, s->samples_per_s), large,
+                   large ? step->peak_rss_mb / 1000.0 : step->peak_rss_mb, large ? "GB" : "MB",
+                   (long long)step->step, (long long)s->total_steps, (long long)step->epoch);
     cli_progress_show("pretrain", (double)step->step / (double)(s->total_steps > 0 ? s->total_steps : 1),
                       detail);
 }
@@ -116,15 +137,43 @@ static bw_request request(void *user)
     return cli_interrupt_take_save() ? BW_SAVE_AND_GO_ON : BW_GO_ON;
 }
 
-/* Of a run that had anything left to do. */
-static bw_status show_verdict(const pretrain_state *s, const char *run)
+static void show_verdict(const bw_verdict *verdict)
 {
-    bw_verdict verdict;
     char line[1024];
-    if (s->total_steps == 0) return BW_OK;
-    bw_status st = bw_verdict_read(&verdict, run);
-    for (int i = 0; st == BW_OK && cli_verdict_line(line, sizeof line, &verdict, i); i++)
+    for (int i = 0; cli_verdict_line(line, sizeof line, verdict, i, cli_columns(STDERR_FILENO)); i++)
         cli_note("%s", line);
+}
+
+/* loss: means over the last few steps, as the verdicts have them. */
+static bw_status print_json(const cli_options *o, const bw_verdict *v)
+{
+    char path[PATH_ROOM];
+    double loss[BW_MAX_BLOCKS];
+    json_t *object = json_object();
+    for (int k = 0; k < v->blocks; k++)
+        loss[k] = v->block[k].loss[1];
+    (void)json_object_set_new(object, "run", bw__json_text(o->out));
+    (void)json_object_set_new(object, "steps", json_integer(v->steps));
+    (void)json_object_set_new(object, "loss", bw__json_reals(loss, v->blocks));
+    (void)json_object_set_new(object, "blocks", bw__verdict_json(v));
+    (void)snprintf(path, sizeof path, "%s/model.safetensors", o->out);
+    (void)json_object_set_new(object, "weights", bw__json_text(path));
+    (void)snprintf(path, sizeof path, "%s/heads.safetensors", o->out);
+    (void)json_object_set_new(object, "heads", bw__json_text(path));
+    return cli_print_json(object);
+}
+
+/* What became of a run, also of one that was finished before. Rank 0 alone sees its folder. */
+static bw_status show_result(const pretrain_state *s, const cli_options *o)
+{
+    bw_verdict verdict = { 0 };
+    bw_status st = BW_OK;
+    if (!cli_ranks_speaks()) return BW_OK;
+    if (s->total_steps > 0 || o->json) BW_TRY(bw_verdict_read(&verdict, o->out));
+    if (s->total_steps > 0) show_verdict(&verdict);
+    if (o->json) return print_json(o, &verdict);
+    printf("%s/model.safetensors\n", o->out);
+out:
     return st;
 }
 
@@ -147,7 +196,7 @@ static int run_pretrain(const cli_options *o)
 {
     bw_status st = BW_OK;
     bw_config config;
-    char base_path[4096];
+    char base_path[PATH_ROOM];
     pretrain_state state = { .options = o, .data = o->data ? o->data : o->train, .config = &config };
 
     int n = snprintf(base_path, sizeof base_path, "%s/config.yaml", o->out);
@@ -169,8 +218,7 @@ static int run_pretrain(const cli_options *o)
                                      .request = request };
     BW_TRY(bw_pretrain(&pretrain));
     cli_progress_end();
-    if (cli_ranks_speaks()) BW_TRY(show_verdict(&state, o->out));
-    printf("%s/model.safetensors\n", o->out);
+    BW_TRY(show_result(&state, o));
 out:
     return cli_finish(st);
 }
@@ -187,7 +235,7 @@ const cli_verb cli_pretrain = {
                 "blockwise pretrain --data photos/ --out runs/mine --resume\n"
                 "mpirun -np 4 blockwise pretrain --data photos/ --out runs/mine",
     .options = { CLI_DATA, CLI_TRAIN_ALIAS, CLI_RUN_OUT, CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_RESUME,
-                 CLI_INIT, CLI_DATA_FORMAT, CLI_QUIET, CLI_VERBOSE, CLI_END },
+                 CLI_INIT, CLI_DATA_FORMAT, CLI_JSON, CLI_QUIET, CLI_VERBOSE, CLI_END },
     .interruptible = true,
     .on_ranks = true,
     .check = check_pretrain,

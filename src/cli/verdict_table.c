@@ -1,5 +1,6 @@
 #include "cli/verdict_table.h"
 #include "report/verdict_json.h"
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -47,29 +48,58 @@ static void add_pair(char *text, size_t size, const double pair[2], double facto
     add(text, size, "  %*s", PAIR_WIDTH, both);
 }
 
-static void heading(char *text, size_t size, const bw_verdict *v)
+/* Columns beside block, loss and verdict, which are always there. */
+typedef struct columns {
+    bool probe, rank, std, dead, terms, norm;
+} columns;
+
+/* Where one does not fit, no later one is taken in its place. */
+static bool fits(int *room, int width)
+{
+    const bool fit = width <= *room;
+    *room = fit ? *room - width : 0;
+    return fit;
+}
+
+/* The most telling ones come first. width: of the terminal, 0: any. */
+static columns choose(const bw_verdict *v, int width)
+{
+    enum { BLOCK = 5, GAP = 2, PAIR = GAP + PAIR_WIDTH, TERM = GAP + TERM_WIDTH, VERDICT = GAP + 16 };
+    int room = (width > 0 ? width : INT_MAX) - BLOCK - PAIR - VERDICT;
+    columns c = { .probe = bw__verdict_has_probe(v) && fits(&room, TERM) };
+    c.rank = fits(&room, PAIR);
+    c.std = fits(&room, PAIR);
+    c.dead = fits(&room, PAIR);
+    c.terms = fits(&room, v->terms * TERM);
+    c.norm = fits(&room, TERM);
+    return c;
+}
+
+static void heading(char *text, size_t size, const bw_verdict *v, columns c)
 {
     add(text, size, "block  %*s", PAIR_WIDTH, "loss");
-    for (int i = 0; i < v->terms; i++)
+    for (int i = 0; i < v->terms && c.terms; i++)
         add(text, size, "  %*s", TERM_WIDTH, v->term_name[i]);
-    add(text, size, "  %*s  %*s  %*s  %*s", PAIR_WIDTH, "embedding std", PAIR_WIDTH, "effective rank",
-        PAIR_WIDTH, "dead channels %", TERM_WIDTH, "grad norm");
-    if (bw__verdict_has_probe(v)) add(text, size, "  %*s", TERM_WIDTH, "probe %");
+    if (c.std) add(text, size, "  %*s", PAIR_WIDTH, "embedding std");
+    if (c.rank) add(text, size, "  %*s", PAIR_WIDTH, "effective rank");
+    if (c.dead) add(text, size, "  %*s", PAIR_WIDTH, "dead channels %");
+    if (c.norm) add(text, size, "  %*s", TERM_WIDTH, "grad norm");
+    if (c.probe) add(text, size, "  %*s", TERM_WIDTH, "probe %");
     add(text, size, "  verdict");
 }
 
-static void row(char *text, size_t size, const bw_verdict *v, int k)
+static void row(char *text, size_t size, const bw_verdict *v, int k, columns c)
 {
     const bw_block_verdict *b = &v->block[k];
     add(text, size, "%5d", k + 1);
     add_pair(text, size, b->loss, 1.0, SHORT);
-    for (int i = 0; i < v->terms; i++)
+    for (int i = 0; i < v->terms && c.terms; i++)
         add_number(text, size, b->term[i]);
-    add_pair(text, size, b->embedding_std, 1.0, 2);
-    add_pair(text, size, b->effective_rank, 1.0, 1);
-    add_pair(text, size, b->dead_channels, 100.0, 0);
-    add_number(text, size, b->grad_norm);
-    if (bw__verdict_has_probe(v)) add_number(text, size, b->probe_top1);
+    if (c.std) add_pair(text, size, b->embedding_std, 1.0, 2);
+    if (c.rank) add_pair(text, size, b->effective_rank, 1.0, 1);
+    if (c.dead) add_pair(text, size, b->dead_channels, 100.0, 0);
+    if (c.norm) add_number(text, size, b->grad_norm);
+    if (c.probe) add_number(text, size, b->probe_top1);
     add(text, size, "  %s", bw_verdict_text(b->word));
 }
 
@@ -98,13 +128,13 @@ static void reason_line(char *text, size_t size, const bw_verdict *v, int k)
     add(text, size, ": %s%s%s", v->block[k].reason, v->block[k].advice[0] ? "; " : "", v->block[k].advice);
 }
 
-bool cli_verdict_line(char *text, size_t size, const bw_verdict *v, int line)
+bool cli_verdict_line(char *text, size_t size, const bw_verdict *v, int line, int width)
 {
     int reason = line - 1 - v->blocks;
     text[0] = '\0';
     if (v->blocks == 0) return false;
-    if (line == 0) heading(text, size, v);
-    if (line > 0 && line <= v->blocks) row(text, size, v, line - 1);
+    if (line == 0) heading(text, size, v, choose(v, width));
+    if (line > 0 && line <= v->blocks) row(text, size, v, line - 1, choose(v, width));
     for (int k = 0; k < v->blocks && reason >= 0; k++)
         if (v->block[k].reason[0] && !said_before(v, k) && reason-- == 0) reason_line(text, size, v, k);
     return text[0] != '\0';

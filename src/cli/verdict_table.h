@@ -5,7 +5,7 @@
 #include "formats/json.h"
 
 /* Line number `line` of the table, from 0: a heading, a line a block, one for each reason. False past the
- * last.
- */
-bool cli_verdict_line(char *text, size_t size, const bw_verdict *verdict, int line);
+ * last. width: columns there are, of which the heading and the blocks use at most so many by leaving some
+ * figures out; 0: any. */
+bool cli_verdict_line(char *text, size_t size, const bw_verdict *verdict, int line, int width);
 #endif

@@ -5,7 +5,7 @@ source "$(dirname "$0")/lib/expect.sh"
 
 # Option names each verb must show.
 declare -A options=(
-  [pretrain]="data train out recipe config set resume init format quiet verbose"
+  [pretrain]="data train out recipe config set resume init format json quiet verbose"
   [probe]="data train test block concat feature protocol epochs images seed threads format json quiet"
   [knn]="data train test raw k temperature block feature images seed threads format json quiet"
   [finetune]="data train test label-fraction label-list write-list feature epochs batch lr-trunk lr-classifier weight-decay test-images seed threads format json quiet"

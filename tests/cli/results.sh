@@ -9,7 +9,7 @@ make_data "$data" 4
 expect 0 "data: idx, 4 classes, 48 images; network: resnet18 width 8.*lr 0.7 x 16/256 = 0.04375 \(default of lars at batch 16; optimizer.lr sets it\)" \
   pretrain --train "$data" --out "$run" "${tiny[@]}"
 [ "$stdout" = "$run/model.safetensors" ] || fail "pretrain prints: $stdout"
-printf '%s\n' "$stderr" | grep -qE '^pretrain 100 %, step 3/3, .* samples/s, .* MB, loss( [0-9.e+-]+){4}$' ||
+printf '%s\n' "$stderr" | grep -qE '^pretrain 100 %.*, loss( [0-9.e+-]+){4}, .* samples/s, .* MB, step 3/3, epoch 0$' ||
   fail "no line of progress with a loss for each block: $stderr"
 expect 0 "lr 0.1 x 16/256 = 0.00625 \(--set\)" pretrain --data "$data" --out "$work/set" "${tiny[@]}" \
   --set optimizer.lr=0.1 --set train.steps=0

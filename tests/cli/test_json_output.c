@@ -107,6 +107,31 @@ static void knn_prints_an_array_with_k(void **state)
     json_decref(array);
 }
 
+static void pretrain_prints_an_object_of_its_run_also_when_it_was_finished(void **state)
+{
+    static const char *const KEYS[] = { "run", "steps", "loss", "blocks", "weights", "heads", NULL };
+    char path[1024];
+    (void)state;
+    json_t *value =
+        run_json("pretrain --data '%s' --out '%s/run2' --set model.arch=resnet18 --set model.width=8 "
+                 "--set model.stem=cifar --set data.image_size=16 --set 'projector.widths=[16,16]' "
+                 "--set train.batch=8 --set train.steps=2 --set threads=2 --json",
+                 folder, folder);
+    assert_keys(value, KEYS);
+    assert_int_equal(json_integer_value(json_object_get(value, "steps")), 2);
+    assert_int_equal(json_array_size(json_object_get(value, "loss")), 4);
+    assert_true(json_number_value(json_array_get(json_object_get(value, "loss"), 3)) > 0.0);
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(json_object_get(value, "blocks"), 3), "verdict")),
+        "too short to say");
+    (void)snprintf(path, sizeof path, "%s/run2/model.safetensors", folder);
+    assert_string_equal(json_string_value(json_object_get(value, "weights")), path);
+    json_t *again = run_json("pretrain --data '%s' --out '%s/run2' --resume --json", folder, folder);
+    assert_true(json_equal(value, again));
+    json_decref(value);
+    json_decref(again);
+}
+
 static void inspect_prints_an_object_for_runs_and_files(void **state)
 {
     static const char *const RUN[] = { "kind",         "path",    "finished", "steps", "checkpoints",
@@ -236,6 +261,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(probe_prints_an_array_of_blocks_and_features),
         cmocka_unit_test(knn_prints_an_array_with_k),
+        cmocka_unit_test(pretrain_prints_an_object_of_its_run_also_when_it_was_finished),
         cmocka_unit_test(inspect_prints_an_object_for_runs_and_files),
         cmocka_unit_test(data_check_prints_an_object_of_splits),
         cmocka_unit_test(bench_prints_the_promised_keys),
