@@ -33,6 +33,7 @@ for loss in $losses; do
 done
 run=$work/barlow-twins
 expect 0 '' probe "$run" --quiet --data "$work/data" --epochs 1 --json
+expect 0 '' report "$run" --quiet --images 0
 
 same "keys of metrics.jsonl" "$({ keys_of metrics.jsonl; keys_of metrics.jsonl 2; } | grep -vxF "$losses" | grep -v '^train\.' | sort -u)" \
   "$(for loss in $losses; do top_keys -h "$work/$loss/metrics.jsonl"; done | sort -u)"
