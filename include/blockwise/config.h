@@ -51,6 +51,7 @@ enum {
     BW_BLOCKS_ALL = -1   /**< of lists of blocks */
 };
 
+/** The trunk: keys model.*. */
 typedef struct bw_model_config {
     bw_arch arch;
     int64_t width; /**< channels of the stem, a multiple of 8; default 64 */
@@ -60,6 +61,7 @@ typedef struct bw_model_config {
     bool zero_init_residual; /**< last batch norm weight of every unit starts at 0 */
 } bw_model_config;
 
+/** What stands between a block and its projector: keys head.*. */
 typedef struct bw_head_config {
     bw_pool pool;
     int filter;  /**< kernel of the expansion: 1 or 3 */
@@ -68,12 +70,14 @@ typedef struct bw_head_config {
     int stride;  /**< of the expansion */
 } bw_head_config;
 
+/** Linear layers behind the head: keys projector.*. */
 typedef struct bw_projector_config {
     int n; /**< number of linear layers, 1..BW_MAX_PROJECTOR; with cross-entropy those before the
               classifier, from 0 */
     int64_t widths[BW_MAX_PROJECTOR];
 } bw_projector_config;
 
+/** Keys loss.*. */
 typedef struct bw_loss_config {
     bw_loss_name name;
     double scale;      /**< factor on the whole loss; NaN before resolving: 0.024 with barlow-twins, else 1 */
@@ -85,11 +89,13 @@ typedef struct bw_loss_config {
     char rule[BW_RULE_NAME]; /**< custom: name of the rule */
 } bw_loss_config;
 
+/** Noise on the output of a block in training: keys noise.*. */
 typedef struct bw_noise_config {
     bw_noise_kind kind;
     double sigma;
 } bw_noise_config;
 
+/** Keys optimizer.*. */
 typedef struct bw_optimizer_config {
     bw_optimizer_name name;
     double lr; /**< base, times batch / 256; NaN before resolving: by batch size */
@@ -123,6 +129,7 @@ typedef struct bw_view_config {
     int solarize_threshold; /**< values at or above are inverted */
 } bw_view_config;
 
+/** Augmentation of both views, and what pixels are normalised by: keys augment.*. */
 typedef struct bw_augment_config {
     bw_view_config view[BW_VIEWS];
     double mean[3], std[3]; /**< of pixel values in [0, 1], R G B */

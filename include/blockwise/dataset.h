@@ -66,6 +66,7 @@ bw_status bw_image_decode(bw_image *image, const void *bytes, size_t size);
  *  @param path   folder of class folders, flat or nested folder without labels, IDX file or folder of
  *                them (plain or .gz), CIFAR-10/100 or STL-10 binaries, a text file listing images, shards,
  * .tar shards
+ *  @param split  which of its images
  *  @param format one of bw_dataset_format_at(), or NULL to find out
  *  @return BW_OK; BW_EDATA if nothing is there, no image is found, or a file is damaged;
  *          BW_EINVAL for an unknown format; BW_EIO; BW_ENOMEM */
@@ -135,6 +136,7 @@ BW_API int bw_dataset_problem(const bw_dataset *dataset, int64_t index, char *te
  * has lost more than data.max_bad. */
 BW_API double bw_dataset_lost(const bw_dataset *dataset);
 
+/** How bw_dataset_pack() names and cuts shards. */
 typedef struct bw_pack_options {
     const char *out; /**< name of the shards, ending in .tar, with %d or %06d for their number from 0; without
                           it there is one */
@@ -142,6 +144,7 @@ typedef struct bw_pack_options {
     int64_t shard_bytes;  /**< a shard is not larger, but for one with a single image; 0: no limit */
 } bw_pack_options;
 
+/** What bw_dataset_pack() wrote. */
 typedef struct bw_pack_result {
     int64_t images, labelled, shards;
     int64_t bytes;   /**< of all shards, but for the padding at their ends */

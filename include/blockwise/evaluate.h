@@ -13,6 +13,7 @@ typedef enum bw_protocol {
     BW_PROTOCOL_AUGMENTED /**< the authors': random crops and flips, SGD 100 epochs, lr 0.1 */
 } bw_protocol;
 
+/** Of bw_probe(); begin with bw_probe_options_default(). */
 typedef struct bw_probe_options {
     int block;        /**< from 0, or -1: all */
     bool concat;      /**< also the concatenation of all blocks */
@@ -24,6 +25,7 @@ typedef struct bw_probe_options {
     int threads; /**< 0: all usable cores */
 } bw_probe_options;
 
+/** One feature of one block, by bw_probe(). */
 typedef struct bw_probe_result {
     int block; /**< from 0; -1: concatenation */
     bw_feature feature;
@@ -32,6 +34,7 @@ typedef struct bw_probe_result {
     char protocol[256]; /**< one line with everything needed to quote the number */
 } bw_probe_result;
 
+/** One feature of one block and one k, by bw_knn(). */
 typedef struct bw_knn_result {
     int block; /**< from 0; -1: raw pixels */
     bw_feature feature;
@@ -40,6 +43,7 @@ typedef struct bw_knn_result {
     char protocol[256];
 } bw_knn_result;
 
+/** Of bw_knn(); begin with bw_knn_options_default(). */
 typedef struct bw_knn_options {
     bool raw; /**< pixels instead of features */
     int n_k;
@@ -52,6 +56,7 @@ typedef struct bw_knn_options {
     int threads; /**< 0: all usable cores */
 } bw_knn_options;
 
+/** Of bw_robustness(); begin with bw_robustness_options_default(). */
 typedef struct bw_robustness_options {
     int block;               /**< from 0; -1: all */
     bool head, trunk;        /**< which features */
@@ -73,6 +78,7 @@ typedef struct bw_corruption_result {
     double relative_ce; /**< the same with each error lessened by the error on clean images */
 } bw_corruption_result;
 
+/** One feature of one block, by bw_robustness(). */
 typedef struct bw_robustness_result {
     int block; /**< from 0 */
     bw_feature feature;
@@ -96,6 +102,13 @@ BW_API bw_robustness_options bw_robustness_options_default(void);
  *  threads, as far as the features are.
  *
  *  @param out      [*out_n] results, the caller releases with bw_free()
+ *  @param out_n    one for each chosen block and feature
+ *  @param network  read, and unchanged
+ *  @param train    images with labels to learn from
+ *  @param test     images with labels to be scored on
+ *  @param options  what to do; blocks and features that the network has
+ *  @param progress called now and then, or NULL
+ *  @param user     given to `progress`
  *  @return BW_OK; BW_EDATA (no labels, fewer than two classes, different classes in the two splits,
  *          unreadable images beyond the config's data.max_bad); BW_EINVAL; BW_EINTERRUPTED;
  *          BW_ENOMEM; BW_EKERNEL; BW_ENONFINITE */
@@ -118,6 +131,14 @@ bw_status bw_knn(bw_knn_result **out, int *out_n, const bw_network *network, con
  *  @param out_features [*out_rows, feature_dim] f32, the caller releases with bw_free()
  *  @param out_index    [*out_rows] number of the image each row is of, likewise; an unreadable
  *                      image has no row
+ *  @param out_rows     images that could be read
+ *  @param network      read, and unchanged
+ *  @param dataset      any images; no labels are needed
+ *  @param block        from 0
+ *  @param feature      of the block; a head that is not there is BW_EINVAL
+ *  @param threads      0: all usable cores
+ *  @param progress     called now and then, or NULL
+ *  @param user         given to `progress`
  *  @return as bw_probe(); labels are not needed */
 BW_API BW_MUST_CHECK
 bw_status bw_embed(float **out_features, int64_t **out_index, int64_t *out_rows, const bw_network *network,
@@ -136,8 +157,15 @@ bw_status bw_embed(float **out_features, int64_t **out_index, int64_t *out_rows,
  *      relative CE(c): each error lessened by the same model's error on clean images
  *
  *  @param out       [*out_n] results, one for each block and feature, released with one bw_free()
+ *  @param out_n     their number
+ *  @param network   read, and unchanged
  *  @param baseline  errors to divide by: probe of its last block, of the same feature where it has it; NULL:
  * none
+ *  @param train     clean images with labels to fit the probe on
+ *  @param test      images with labels to be corrupted and scored on
+ *  @param options   what to do
+ *  @param progress  called now and then, or NULL
+ *  @param user      given to `progress`
  *  @return as bw_probe(); BW_EINVAL for an unknown corruption; BW_EDATA for a folder that lacks a severity or
  *          a corruption asked for */
 BW_API BW_MUST_CHECK

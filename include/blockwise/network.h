@@ -34,8 +34,8 @@ BW_API void bw_network_free(bw_network *network);
 
 /** Overwrites the trunk of `network`, and every head and projector whose tensors the file's folder has by
  *  name and shape (they need not have been trained with the same order or cuts; the rest keep their values),
- *  with weights from a file such as torchvision's; `fc.*` is ignored. Everything else is named. With
- *  train.init_blocks in its config only these blocks take weights. The log says what was taken.
+ *  with weights from a file such as torchvision's; its classifier (fc) is ignored. Everything else is named.
+ * With train.init_blocks in its config only these blocks take weights. The log says what was taken.
  *  @return as bw_network_load(); the network is unchanged after a failure */
 BW_API BW_MUST_CHECK
 bw_status bw_network_init_from(bw_network *network, const char *path);
@@ -72,7 +72,11 @@ BW_API int64_t bw_network_parameters(const bw_network *network, int block, bool 
 /** Evaluation mode (running statistics, no noise) at a fixed batch shape. */
 typedef struct bw_extractor bw_extractor;
 
-/** @param network borrowed, must outlive the extractor; weights are read at each run
+/** Makes what bw_extractor_run() needs.
+ *  @param out        the caller owns it, bw_extractor_free()
+ *  @param network    borrowed, must outlive the extractor; weights are read at each run
+ *  @param batch      most images of a run
+ *  @param image_size S, of both sides
  *  @return BW_OK; BW_EINVAL, BW_EKERNEL, BW_ENOMEM */
 BW_API BW_MUST_CHECK
 bw_status bw_extractor_create(bw_extractor **out, const bw_network *network, int64_t batch,
@@ -80,9 +84,11 @@ bw_status bw_extractor_create(bw_extractor **out, const bw_network *network, int
 BW_API void bw_extractor_free(bw_extractor *extractor);
 
 /** Features of every block in one pass.
+ *  @param extractor   used by one thread at a time
  *  @param head,trunk  arrays of bw_network_blocks() pointers to [n, feature_dim] f32, overwritten; an
  *                     array or an entry may be NULL where that feature is not wanted
- *  @param images      [n, S, S, 3] f32, normalised, n <= batch
+ *  @param images      [n, S, S, 3] f32, normalised
+ *  @param n           images, 1 .. batch
  *  @return BW_OK; BW_EINVAL (n, or a head wanted that is not there); BW_EKERNEL; BW_ENONFINITE */
 BW_API BW_MUST_CHECK
 bw_status bw_extractor_run(bw_extractor *extractor, float *const *head, float *const *trunk,

@@ -16,6 +16,7 @@ typedef struct bw_plan_block {
                               the next block, gradients of activations, scratch */
 } bw_plan_block;
 
+/** What a run needs, by bw_plan_make(). */
 typedef struct bw_plan {
     int blocks;
     bw_plan_block block[BW_MAX_BLOCKS];
@@ -42,7 +43,7 @@ typedef struct bw_plan {
 BW_API BW_MUST_CHECK
 bw_status bw_plan_make(bw_plan *out, const bw_config *config);
 
-/** Counts what a rank of row `row`, from 0, of parallel.block needs, where row r has blocks begin[r] ..
+/** Counts what a rank of row `row`, from 0, of parallel.block needs, where row r has blocks begin[r] to
  *  begin[r + 1] - 1 of those that are run (bw_simulated.begin): flops, gradients, arena and the queues
  * between rows are the row's. bw_plan_make() counts the first row of even shares. As bw_plan_make(). */
 BW_API BW_MUST_CHECK

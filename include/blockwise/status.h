@@ -1,3 +1,4 @@
+/** What functions answer, the message of a failure, the log. */
 #ifndef BLOCKWISE_STATUS_H
 #define BLOCKWISE_STATUS_H
 #ifdef __cplusplus

@@ -43,7 +43,9 @@ typedef struct bw_step {
  *  would overwrite other data. Threads that the library starts take no signals. */
 typedef struct bw_trainer bw_trainer;
 
-/** @param network         borrowed, trained in place, must outlive the trainer
+/** Plans the memory of a step and takes it; from then on steps take none.
+ *  @param out             the caller owns it, bw_trainer_free()
+ *  @param network         borrowed, trained in place, must outlive the trainer
  *  @param steps_per_epoch for the schedule; >= 1
  *  @return BW_OK; BW_EINVAL (config not resolved), BW_EKERNEL, BW_ENOMEM */
 BW_API BW_MUST_CHECK
@@ -71,7 +73,11 @@ BW_API int64_t bw_trainer_flops(const bw_trainer *trainer);
 BW_API int64_t bw_trainer_arena_bytes(const bw_trainer *trainer);
 
 /** Times the matrix product [m, k] x [k, n] of the compute library: the best rate of `repeats` runs, GFLOP/s.
- *  @param dtype of both factors; anything but BW_DTYPE_BF16 is f32
+ *  @param gflops  the result
+ *  @param dtype   of both factors; anything but BW_DTYPE_BF16 is f32
+ *  @param m,n,k   sizes, each >= 1
+ *  @param repeats runs, >= 1
+ *  @param threads >= 1
  *  @return BW_OK; BW_EINVAL; BW_EKERNEL (no bf16 on this processor); BW_ENOMEM */
 BW_API BW_MUST_CHECK
 bw_status bw_bench_matmul(double *gflops, bw_dtype dtype, int64_t m, int64_t n, int64_t k, int repeats,
@@ -151,6 +157,7 @@ typedef struct bw_block_verdict {
     double probe_top1; /**< the newest on test images */
 } bw_block_verdict;
 
+/** What bw_verdict_read() found in a run, block by block. */
 typedef struct bw_verdict {
     int64_t steps; /**< of the run so far */
     int blocks;    /**< 0 before the first step */
@@ -164,6 +171,7 @@ typedef struct bw_verdict {
 BW_API BW_MUST_CHECK
 bw_status bw_verdict_read(bw_verdict *out, const char *run);
 
+/** Of bw_finetune(); begin with bw_finetune_options_default(). */
 typedef struct bw_finetune_options {
     double label_fraction;  /**< share of each class's training images, in (0, 1]; not used with a list */
     const char *label_list; /**< file that names the training images, one a line, or NULL */
@@ -178,6 +186,7 @@ typedef struct bw_finetune_options {
     int threads; /**< 0: all usable cores */
 } bw_finetune_options;
 
+/** What bw_finetune() found. */
 typedef struct bw_finetune_result {
     double label_fraction; /**< images over the labelled ones there are, where a list was given */
     int64_t images;        /**< with labels, that were trained on */

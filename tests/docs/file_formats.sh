@@ -23,9 +23,10 @@ same() {
 top_keys() { grep -oE '"[a-z_0-9]+": ?' "$@" | tr -d '": ' | sort -u; } # of JSON without text that looks like a key
 
 make_data "$work/data" 3
-losses=$(keys_of metrics.jsonl | grep -x -e barlow-twins -e vicreg -e simclr -e cross-entropy)
+losses=$(keys_of metrics.jsonl | grep -x -e barlow-twins -e vicreg -e simclr -e cross-entropy -e custom)
 same "losses" "$losses" "$("$BLOCKWISE" list losses | sort -u)"
 for loss in $losses; do
+  [ "$loss" = custom ] && continue # its terms are named by a program
   widths=()
   [ "$loss" = cross-entropy ] && widths=(--set 'projector.widths=[]')
   expect 0 '' pretrain --quiet --data "$work/data" --out "$work/$loss" "${tiny[@]}" --set loss.name="$loss" "${widths[@]}" \
@@ -36,8 +37,9 @@ expect 0 '' probe "$run" --quiet --data "$work/data" --epochs 1 --json
 expect 0 '' report "$run" --quiet --images 0
 
 same "keys of metrics.jsonl" "$({ keys_of metrics.jsonl; keys_of metrics.jsonl 2; } | grep -vxF "$losses" | grep -v '^train\.' | sort -u)" \
-  "$(for loss in $losses; do top_keys -h "$work/$loss/metrics.jsonl"; done | sort -u)"
-same "files of a run" "$(keys_of "Run folder" | grep -v -e step- -e '\.keep$' | tr -d /)" "$(cd "$run" && ls -A | sort -u)"
+  "$(top_keys -h "$work"/*/metrics.jsonl | sort -u)"
+same "files of a run" "$(keys_of "Run folder" | grep -v -e step- -e '\.keep$' -e '\.every$' -e metrics.jsonl$ | tr -d / | cat - <(echo metrics.jsonl) | sort -u)" \
+  "$(cd "$run" && ls -A | sed 's/\(events.out.tfevents\).*/\1.*/' | sort -u)"
 same "keys of environment.json" "$({ keys_of environment.json; keys_of environment.json 2; } | sort -u)" \
   "$(top_keys "$run/environment.json")"
 same "keys of probe.json" "$(keys_of "Results: probe.json and --json")" "$(top_keys "$run/probe.json")"
