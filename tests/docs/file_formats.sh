@@ -38,7 +38,7 @@ expect 0 '' report "$run" --quiet --images 0
 
 same "keys of metrics.jsonl" "$({ keys_of metrics.jsonl; keys_of metrics.jsonl 2; } | grep -vxF "$losses" | grep -v '^train\.' | sort -u)" \
   "$(top_keys -h "$work"/*/metrics.jsonl | sort -u)"
-same "files of a run" "$(keys_of "Run folder" | grep -v -e step- -e '\.keep$' -e '\.every$' -e metrics.jsonl$ | tr -d / | cat - <(echo metrics.jsonl) | sort -u)" \
+same "files of a run" "$(keys_of "Run folder" | grep -v -e step- -e '\.keep$' -e '\.every$' -e metrics.jsonl$ -e environment- -e resume | tr -d / | cat - <(echo metrics.jsonl) | sort -u)" \
   "$(cd "$run" && ls -A | sed 's/\(events.out.tfevents\).*/\1.*/' | sort -u)"
 same "keys of environment.json" "$({ keys_of environment.json; keys_of environment.json 2; } | sort -u)" \
   "$(top_keys "$run/environment.json")"
