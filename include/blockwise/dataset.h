@@ -99,6 +99,7 @@ typedef struct bw_image_source {
 } bw_image_source;
 
 /** A data set of such images, for all that takes a data set; bw_pretrain() takes it as `dataset`.
+ *  @param out    the caller owns it, bw_dataset_free(); NULL after a failure
  *  @param source copied
  *  @return BW_OK; BW_EINVAL: a function is missing, numbers out of range; BW_ENOMEM. `close` is not called
  * then */

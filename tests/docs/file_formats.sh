@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The tables of docs/file-formats.md are what a run writes: files, keys of metrics, of environment.json, metadata of
-# weights, results of a probe.
+# weights, results of a probe. Formats of images in docs/data.md are those of the program.
 set -u
 . "$BW_SOURCE/tests/cli/lib/expect.sh"
 page=$BW_SOURCE/docs/file-formats.md
@@ -22,6 +22,8 @@ same() {
 
 top_keys() { grep -oE '"[a-z_0-9]+": ?' "$@" | tr -d '": ' | sort -u; } # of JSON without text that looks like a key
 
+same "formats of images" "$(awk -F '|' '/^\| `/ && !seen { n = split($2, part, "`"); for (i = 2; i <= n; i += 2) print part[i] }
+  /^## / { seen = 1 }' "$BW_SOURCE/docs/data.md" | sort -u)" "$("$BLOCKWISE" list formats | awk '{ print $1 }' | sort -u)"
 make_data "$work/data" 3
 losses=$(keys_of metrics.jsonl | grep -x -e barlow-twins -e vicreg -e simclr -e cross-entropy -e custom)
 same "losses" "$losses" "$("$BLOCKWISE" list losses | sort -u)"
