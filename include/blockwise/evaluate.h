@@ -22,7 +22,8 @@ typedef struct bw_probe_options {
     int epochs;         /**< 0: the protocol's default: cached 30, or what makes 3000 steps; augmented 100 */
     int64_t max_images; /**< use only the first n training images of a keyed permutation; 0: all */
     uint64_t seed;
-    int threads; /**< 0: all usable cores */
+    int threads;      /**< 0: all usable cores */
+    const char *save; /**< file for the classifiers, which bw_network_export_onnx() reads; NULL: none */
 } bw_probe_options;
 
 /** One feature of one block, by bw_probe(). */
@@ -101,6 +102,10 @@ BW_API bw_robustness_options bw_robustness_options_default(void);
  *  of the test split. Images without a label are left out. Same arguments, same result for any number of
  *  threads, as far as the features are.
  *
+ *  With options->save the classifiers of all results but the concatenations are written to a safetensors
+ * file: blocks.K.head.classifier.weight [classes, D] and .bias [classes] (K from 1, head or trunk), logits =
+ *  weight x + bias of the feature x as bw_extractor_run() gives it, with the names of the classes.
+ *
  *  @param out      [*out_n] results, the caller releases with bw_free()
  *  @param out_n    one for each chosen block and feature
  *  @param network  read, and unchanged
@@ -110,8 +115,8 @@ BW_API bw_robustness_options bw_robustness_options_default(void);
  *  @param progress called now and then, or NULL
  *  @param user     given to `progress`
  *  @return BW_OK; BW_EDATA (no labels, fewer than two classes, different classes in the two splits,
- *          unreadable images beyond the config's data.max_bad); BW_EINVAL; BW_EINTERRUPTED;
- *          BW_ENOMEM; BW_EKERNEL; BW_ENONFINITE */
+ *          unreadable images beyond the config's data.max_bad); BW_EIO (options->save); BW_EINVAL;
+ *          BW_EINTERRUPTED; BW_ENOMEM; BW_EKERNEL; BW_ENONFINITE */
 BW_API BW_MUST_CHECK
 bw_status bw_probe(bw_probe_result **out, int *out_n, const bw_network *network, const bw_dataset *train,
                    const bw_dataset *test, const bw_probe_options *options, bw_progress_fn progress,

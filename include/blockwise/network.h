@@ -46,14 +46,28 @@ bw_status bw_network_init_from(bw_network *network, const char *path);
 BW_API BW_MUST_CHECK
 bw_status bw_network_save(const bw_network *network, const char *trunk_path, const char *heads_path);
 
+/** Writes config.json as timm and the Hugging Face hub have it beside a trunk: architecture, number of
+ *  features, no classes, and under "pretrained_cfg" size, mean, std, interpolation and crop of the evaluation
+ *  transform; under "blockwise" what timm's classes have no word for: width and stem.
+ *  @param weights  name of the trunk's file in the same folder
+ *  A file that is there already stays, with a warning, unless it was written here for `weights`.
+ *  @return BW_OK; BW_EIO; BW_ENOMEM */
+BW_API BW_MUST_CHECK
+bw_status bw_network_save_config(const bw_network *network, const char *path, const char *weights);
+
 /** Writes the trunk up to block `block` (from 0) with its pooled feature as an ONNX model (opset 13) in
  *  evaluation mode: input "images" [batch, 3, height, width] f32, RGB, normalised by the mean and std in the
- *  file's metadata; output "features" [batch, feature_dim], those of bw_extractor_run(). Batch, height and
+ *  file's metadata; output "features" [batch, feature_dim], those of bw_extractor_run(); with `probe`, a file
+ *  that bw_probe() wrote for this network, also "logits" [batch, classes], those of its classifier of this
+ *  feature, and the names of the classes as a JSON array under "classes" in the metadata. Batch, height and
  *  width are free, but for the head lsp: its cells are of the configured image size. Same network, same
  *  bytes. Written aside and renamed.
- *  @return BW_OK; BW_EINVAL (no such block; a head that is not there); BW_EIO; BW_ENOMEM */
+ *  @param probe  NULL: no classifier
+ *  @return BW_OK; BW_EINVAL (no such block; a head that is not there); BW_EDATA (no file of classifiers, or
+ *          none of this feature); BW_ESHAPE (a classifier of another network); BW_EIO; BW_ENOMEM */
 BW_API BW_MUST_CHECK
-bw_status bw_network_export_onnx(const bw_network *network, const char *path, int block, bw_feature feature);
+bw_status bw_network_export_onnx(const bw_network *network, const char *path, int block, bw_feature feature,
+                                 const char *probe);
 
 /** Those that training sees after bw_network_create(), 1 end to end; those of model.cuts after
  *  bw_network_load(). */

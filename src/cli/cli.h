@@ -38,6 +38,8 @@ typedef enum cli_key {
     CLI_TEMPERATURE,
     CLI_FEATURES_OUT,
     CLI_LABELS,
+    CLI_SAVE,
+    CLI_PROBE,
     CLI_NAMES,
     CLI_SPLIT,
     CLI_BENCH_DATA,
@@ -99,7 +101,7 @@ typedef enum cli_feature {
 typedef struct cli_options {
     int n_arguments;
     const char *arguments[CLI_MAX_ARGUMENTS];
-    const char *data, *train, *test, *format, *out, *labels, *names;
+    const char *data, *train, *test, *format, *out, *labels, *names, *save, *probe;
     const char *recipe, *config, *init;
     const char *corrupted, *corruptions, *baseline;
     const char *label_list, *write_list, *title;

@@ -77,9 +77,15 @@ static const cli_option TABLE[] = {
     { CLI_NAMES, "names", "FILE",
       "Names of the images to write: FILE.npy an array of strings, else text, one a line (default: not "
       "written)" },
+    { CLI_SAVE, "save", "FILE",
+      "Classifiers to write, a .safetensors file that export --probe reads (default: not written)" },
+    { CLI_PROBE, "probe", "FILE",
+      "With onnx: classifier behind the feature, from a file of probe --save (default: none)" },
     { CLI_SPLIT, "split", "train|test", "Which images (default: the test split if there is one, else all)" },
     { CLI_EXPORT_FORMAT, "format", "safetensors|onnx", "Format to write (default: safetensors)" },
-    { CLI_EXPORT_FEATURE, "feature", "head|trunk", "With onnx: feature of the block (default: trunk)" },
+    { CLI_EXPORT_FEATURE, "feature", "head|trunk",
+      "With onnx: feature of the block (default: trunk; with --probe as probe has it: head where the model "
+      "has heads)" },
     { CLI_EXPORT_OUT, "out", "FILE", "File to write (required)" },
     { CLI_BENCH_DATA, "data", "PATH", "Images to read (default: synthetic images)" },
     { CLI_STEP_DATA, "data", "PATH",
@@ -330,6 +336,10 @@ static const char **text_field(cli_options *o, cli_key key)
         return &o->labels;
     case CLI_NAMES:
         return &o->names;
+    case CLI_SAVE:
+        return &o->save;
+    case CLI_PROBE:
+        return &o->probe;
     case CLI_RECIPE:
         return &o->recipe;
     case CLI_CONFIG:

@@ -1,5 +1,6 @@
 /* `blockwise export`: the network as a file other programs load. */
-#include "base/error.h"
+#include "base/folder.h"
+#include "base/memory.h"
 #include "cli/cli.h"
 #include "cli/evaluation.h"
 #include <string.h>
@@ -7,8 +8,22 @@
 static bw_status write_onnx(const bw_network *network, const cli_options *o)
 {
     int block = o->block < 0 ? bw_network_blocks(network) - 1 : o->block;
-    bw_feature feature = o->feature == CLI_FEATURE_HEAD ? BW_FEATURE_HEAD : BW_FEATURE_TRUNK;
-    return bw_network_export_onnx(network, o->out, block, feature);
+    bool head = o->feature == CLI_FEATURE_HEAD, trunk;
+    if (o->probe) cli_choose_features(&head, &trunk, o, network);
+    return bw_network_export_onnx(network, o->out, block, head ? BW_FEATURE_HEAD : BW_FEATURE_TRUNK,
+                                  o->probe);
+}
+
+/* The trunk, and config.json beside it unless that is another's. */
+static bw_status write_trunk(const bw_network *network, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *config = NULL;
+    bw_status st = bw_network_save(network, path, NULL);
+    if (st == BW_OK) st = bw__folder_beside(&config, path, "config.json");
+    if (st == BW_OK) st = bw_network_save_config(network, config, slash ? slash + 1 : path);
+    bw__free(config);
+    return st;
 }
 
 static int run_export(const cli_options *o)
@@ -19,11 +34,11 @@ static int run_export(const cli_options *o)
     if (!o->out) cli_usage_error("needs --out FILE, the file to write");
     if (o->format && !onnx && strcmp(o->format, "safetensors") != 0)
         cli_usage_error("--format %s: unknown; use --format safetensors or --format onnx", o->format);
-    if (!onnx && (o->block >= 0 || o->feature != CLI_FEATURE_DEFAULT))
+    if (!onnx && (o->block >= 0 || o->feature != CLI_FEATURE_DEFAULT || o->probe))
         cli_usage_error(
-            "--block and --feature belong to --format onnx; a safetensors file has the whole trunk");
+            "--block, --feature and --probe belong to --format onnx; a safetensors file has the whole trunk");
     BW_TRY(bw_network_load(&network, o->arguments[0]));
-    BW_TRY(onnx ? write_onnx(network, o) : bw_network_save(network, o->out, NULL));
+    BW_TRY(onnx ? write_onnx(network, o) : write_trunk(network, o->out));
     printf("%s\n", o->out);
 out:
     bw_network_free(network);
@@ -37,12 +52,15 @@ const cli_verb cli_export = {
     .max_arguments = 1,
     .summary = "Write the network for other programs",
     .notes = CLI_MODEL
-    ". safetensors: the weights of the trunk, names and "
-    "shapes "
-    "those of torchvision. onnx: a model from normalised images [batch, 3, height, width] to features "
-    "[batch, D], opset 13; its metadata has mean, standard deviation and size of the images.",
-    .examples = "blockwise export runs/mine --out trunk.safetensors\n"
-                "blockwise export runs/mine --format onnx --block 4 --out net.onnx",
-    .options = { CLI_EXPORT_FORMAT, CLI_EXPORT_OUT, CLI_ONE_BLOCK, CLI_EXPORT_FEATURE, CLI_END },
+    ". safetensors: the weights of the trunk, names and shapes those of torchvision, and beside "
+    "it config.json as timm has it; another config.json stays. onnx: a model from normalised images [batch, "
+    "3, "
+    "height, width] to \"features\" [batch, D], and with --probe \"logits\" [batch, classes], opset 13; its "
+    "metadata has mean, standard deviation and size of the images, and the names of the classes.",
+    .examples = "blockwise export runs/mine --out net/model.safetensors\n"
+                "blockwise export runs/mine --format onnx --block 4 --out net.onnx\n"
+                "blockwise probe runs/mine --data labelled/ --save probe.safetensors\n"
+                "blockwise export runs/mine --format onnx --probe probe.safetensors --out classifier.onnx",
+    .options = { CLI_EXPORT_FORMAT, CLI_EXPORT_OUT, CLI_ONE_BLOCK, CLI_EXPORT_FEATURE, CLI_PROBE, CLI_END },
     .run = run_export
 };

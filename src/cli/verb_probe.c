@@ -81,6 +81,7 @@ static int run_probe(const cli_options *o)
     options.max_images = o->images;
     options.seed = o->seed;
     options.threads = cli_threads(o);
+    options.save = o->save;
     BW_TRY(bw_probe(&results, &n, network, train, test, &options, cli_progress_callback, NULL));
     cli_progress_end();
     json = to_json(results, n);
@@ -111,8 +112,8 @@ const cli_verb cli_probe = {
     .examples = "blockwise probe runs/mine --data labelled/\n"
                 "blockwise probe runs/mine --data labelled/ --block all --concat --json",
     .options = { CLI_SPLIT_DATA, CLI_TRAIN, CLI_TEST, CLI_BLOCK, CLI_CONCAT, CLI_FEATURE, CLI_PROTOCOL,
-                 CLI_EPOCHS, CLI_IMAGES, CLI_SEED, CLI_THREADS, CLI_DATA_FORMAT, CLI_JSON, CLI_QUIET,
-                 CLI_END },
+                 CLI_EPOCHS, CLI_IMAGES, CLI_SEED, CLI_SAVE, CLI_THREADS, CLI_DATA_FORMAT, CLI_JSON,
+                 CLI_QUIET, CLI_END },
     .interruptible = true,
     .run = run_probe
 };

@@ -131,7 +131,8 @@ static bw_status score(bw_probe_result *results, probes *p, const bw_feature_set
 
 bw_status bw__augmented_probe(bw_probe_result *results, const bw_network *network,
                               const bw_target_list *targets, const bw_dataset *train, const bw_dataset *test,
-                              const bw_probe_options *options, bw_progress_fn progress, void *user)
+                              const bw_probe_options *options, bw_classifier *keep, bw_progress_fn progress,
+                              void *user)
 {
     bw_status st = BW_OK;
     int epochs = options->epochs > 0 ? options->epochs : EPOCHS;
@@ -148,6 +149,11 @@ bw_status bw__augmented_probe(bw_probe_result *results, const bw_network *networ
     BW_TRY(train_epochs(&p, &pass, train, epochs, &training));
     BW_TRY(bw__feature_set_fill(&test_set, network, test, targets, &test_pass, true, &testing));
     BW_TRY(score(results, &p, &test_set, pass.image_size, bw__image_pass_size(&pass, train), epochs));
+    for (int t = 0; keep && t < targets->n; t++) {
+        bw_columns columns = bw__feature_columns(&test_set.arrays, targets->item[t]);
+        BW_TRY(bw__keep_classifier(&keep[t], targets->item[t], p.linear[t], &columns,
+                                   bw_dataset_classes(train)));
+    }
 out:
     probes_clear(&p);
     bw__feature_set_clear(&test_set);

@@ -123,13 +123,19 @@ out:
     return st;
 }
 
-bw_status bw__cached_probe(bw_cached_result *out, const bw_selection *train, const bw_selection *test,
-                           const bw_cached_probe *probe, const bw_progress *progress)
+bw_status bw__cached_probe(bw_linear **classifier, bw_cached_result *out, const bw_selection *train,
+                           const bw_selection *test, const bw_cached_probe *probe,
+                           const bw_progress *progress)
 {
     bw_linear *linear = NULL;
+    if (classifier) *classifier = NULL;
     if (test->n < 1) return bw_fail(BW_EDATA, "linear probe: no labelled test image");
     bw_status st = bw__cached_probe_fit(&linear, out, train, probe, progress);
     if (st == BW_OK) bw__linear_score(&out->top1, &out->top5, linear, test);
+    if (st == BW_OK && classifier) {
+        *classifier = linear;
+        linear = NULL;
+    }
     bw__linear_free(linear);
     return st;
 }

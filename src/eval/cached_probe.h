@@ -23,15 +23,16 @@ typedef struct bw_cached_result {
  * (momentum 0.9, batch 256, weight decay 1e-6, half a cosine). A keyed tenth of the training rows is held
  * out, one short fit on the others per learning rate (all at once) shows the rate with the best held-out
  * top-1 (equal: the smaller), and the long fit with that rate sees all training rows. The test rows are only
- * scored.
+ * scored. `classifier` may be NULL; else the caller owns it.
  *
  * `train` and `test` select the first n rows (rows is NULL). Default epochs: 30, or more where that would be
  * fewer than 3000 steps.
  * BW_EDATA: fewer than two classes among the training rows. BW_ENONFINITE: features not finite.
  * BW_EINTERRUPTED. BW_ENOMEM. */
 BW_MUST_CHECK
-bw_status bw__cached_probe(bw_cached_result *out, const bw_selection *train, const bw_selection *test,
-                           const bw_cached_probe *probe, const bw_progress *progress);
+bw_status bw__cached_probe(bw_linear **classifier, bw_cached_result *out, const bw_selection *train,
+                           const bw_selection *test, const bw_cached_probe *probe,
+                           const bw_progress *progress);
 
 /* The same without test rows: the classifier, which the caller owns. The result's top1 and top5 stay 0. */
 BW_MUST_CHECK

@@ -296,3 +296,18 @@ void bw__linear_weights(float *weights, const bw_linear *l, int lr)
         memcpy(weights + d * l->config.classes, l->w + d * l->outputs + (int64_t)lr * l->config.classes,
                bytes);
 }
+
+void bw__linear_fold(float *weight, float *bias, const bw_linear *l, int lr)
+{
+    const bw_linear_config *c = &l->config;
+    for (int j = 0; j < c->classes; j++) {
+        const float *w = l->w + (int64_t)lr * c->classes + j;
+        double b = (double)w[c->dim * l->outputs];
+        for (int64_t d = 0; d < c->dim; d++) {
+            double v = (double)w[d * l->outputs] * (double)l->scale[d];
+            weight[j * c->dim + d] = (float)v;
+            b -= v * (double)l->mean[d];
+        }
+        bias[j] = (float)b;
+    }
+}

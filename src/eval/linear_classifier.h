@@ -71,4 +71,8 @@ bw_status bw__linear_check_finite(const bw_linear *linear, int lr);
 /* The classifier of learning rate number `lr`: weights [dim + 1, classes], the last row the biases; a copy.
  */
 void bw__linear_weights(float *weights, const bw_linear *linear, int lr);
+
+/* The same for features as they are, mean and scale taken into it: logits = weight x + bias, weight
+ * [classes, dim], bias [classes]. */
+void bw__linear_fold(float *weight, float *bias, const bw_linear *linear, int lr);
 #endif

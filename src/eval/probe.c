@@ -3,7 +3,9 @@
 #include "eval/augmented_probe.h"
 #include "eval/cached_probe.h"
 #include "eval/features.h"
+#include "eval/keep_classifier.h"
 #include "data/splits.h"
+#include "formats/atomic_file.h"
 #include <stdio.h>
 
 bw_probe_options bw_probe_options_default(void)
@@ -19,6 +21,7 @@ typedef struct cached_fits {
     int classes;
     int64_t image_size;
     bw_probe_result *results;
+    bw_classifier *keep; /* [targets->n], or NULL */
     /* The rest is touched inside `omp critical` only. */
     bw_progress_fn progress;
     void *user;
@@ -62,7 +65,11 @@ static void fit_target(cached_fits *all, int t)
     bw_selection test = { &b, all->test->label, NULL, all->test->n };
     bw_probe_result *result = &all->results[t];
     bw_cached_result r = { 0 };
-    bw_status st = bw__cached_probe(&r, &train, &test, &probe, &p);
+    bw_linear *linear = NULL;
+    bw_status st = bw__cached_probe(&linear, &r, &train, &test, &probe, &p);
+    if (st == BW_OK && all->keep)
+        st = bw__keep_classifier(&all->keep[t], all->targets->item[t], linear, &a, all->classes);
+    bw__linear_free(linear);
     if (st == BW_OK) {
         result->top1 = r.top1;
         result->top5 = r.top5;
@@ -95,7 +102,7 @@ static bw_status fit_all(cached_fits *all)
 
 static bw_status cached(bw_probe_result *results, const bw_network *network, const bw_target_list *targets,
                         const bw_dataset *train, const bw_dataset *test, const bw_probe_options *o,
-                        bw_progress_fn progress, void *user)
+                        bw_classifier *keep, bw_progress_fn progress, void *user)
 {
     bw_status st = BW_OK;
     bw_feature_set train_set = { 0 }, test_set = { 0 };
@@ -109,6 +116,7 @@ static bw_status cached(bw_probe_result *results, const bw_network *network, con
                          .classes = bw_dataset_classes(train),
                          .image_size = pass.image_size,
                          .results = results,
+                         .keep = keep,
                          .progress = progress,
                          .user = user };
 
@@ -123,6 +131,31 @@ out:
     return st;
 }
 
+/* What was kept, all but the concatenations, which have no place in a network. */
+static bw_status write_classifiers(const char *path, const bw_network *network, const bw_dataset *train,
+                                   const bw_target_list *targets, bw_classifier *keep)
+{
+    int n = 0;
+    for (int t = 0; t < targets->n; t++) {
+        if (targets->item[t].block < 0)
+            bw__classifier_clear(&keep[t]);
+        else
+            keep[n++] = keep[t];
+    }
+    for (int t = n; t < targets->n; t++)
+        keep[t] = (bw_classifier){ 0 };
+    return bw__probe_file_write(path, network, train, keep, n);
+}
+
+/* Hours of work should not end with a file that cannot be written. */
+static bw_status check_place(const char *path)
+{
+    bw_atomic_file file;
+    bw_status st = bw__atomic_open(&file, path);
+    bw__atomic_abandon(&file);
+    return st;
+}
+
 bw_status bw_probe(bw_probe_result **out, int *out_n, const bw_network *network, const bw_dataset *train,
                    const bw_dataset *test, const bw_probe_options *options, bw_progress_fn progress,
                    void *user)
@@ -131,6 +164,7 @@ bw_status bw_probe(bw_probe_result **out, int *out_n, const bw_network *network,
     bw_target_list targets;
     bw_probe_result *results = NULL;
     bw_probe_options o = *options;
+    bw_classifier *keep = NULL;
 
     *out = NULL;
     *out_n = 0;
@@ -138,19 +172,27 @@ bw_status bw_probe(bw_probe_result **out, int *out_n, const bw_network *network,
     if (o.epochs < 0) BW_TRY(bw_fail(BW_EINVAL, "linear probe: %d epochs; give 1 or more", o.epochs));
     BW_TRY(bw__check_splits(train, test, "linear probe"));
     BW_TRY(bw__targets(&targets, network, o.block, o.head, o.trunk, o.concat));
+    if (o.save) {
+        BW_TRY(check_place(o.save));
+        BW_TRY(BW_ALLOC(&keep, targets.n));
+    }
     BW_TRY(BW_ALLOC(&results, targets.n));
     for (int t = 0; t < targets.n; t++) {
         results[t].block = targets.item[t].block;
         results[t].feature = targets.item[t].feature;
     }
     if (o.protocol == BW_PROTOCOL_AUGMENTED)
-        BW_TRY(bw__augmented_probe(results, network, &targets, train, test, &o, progress, user));
+        BW_TRY(bw__augmented_probe(results, network, &targets, train, test, &o, keep, progress, user));
     else
-        BW_TRY(cached(results, network, &targets, train, test, &o, progress, user));
+        BW_TRY(cached(results, network, &targets, train, test, &o, keep, progress, user));
+    if (keep) BW_TRY(write_classifiers(o.save, network, train, &targets, keep));
     *out = results;
     *out_n = targets.n;
     results = NULL;
 out:
+    for (int t = 0; keep && t < targets.n; t++)
+        bw__classifier_clear(&keep[t]);
+    bw__free(keep);
     bw__free(results);
     return st;
 }

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "formats/onnx_graph.h"
 #include "model/network_internal.h"
+#include "model/probe_file.h"
 #include "nn/batch_norm.h"
 #include "nn/conv.h"
 #include "nn/pool.h"
@@ -178,6 +179,17 @@ out:
     return st;
 }
 
+/* logits = features weight^T + bias */
+static void add_classifier(walk *k, const bw_classifier *c)
+{
+    const int64_t dim[] = { c->classes, c->dim };
+    bw__onnx_add_f32(k->onnx, "classifier.weight", 2, dim, c->weight);
+    bw__onnx_add_f32(k->onnx, "classifier.bias", 1, dim, c->bias);
+    bw__onnx_add_node(k->onnx, "Gemm", "logits",
+                      (const char *const[]){ k->value, "classifier.weight", "classifier.bias", NULL });
+    bw__onnx_set_int(k->onnx, "transB", 1);
+}
+
 static void add_settings(walk *k, int block, bw_feature feature)
 {
     const bw_config *c = &k->network->config;
@@ -208,19 +220,23 @@ static bw_status check(const bw_network *network, int block, bw_feature feature)
     return BW_OK;
 }
 
-bw_status bw_network_export_onnx(const bw_network *network, const char *path, int block, bw_feature feature)
+bw_status bw_network_export_onnx(const bw_network *network, const char *path, int block, bw_feature feature,
+                                 const char *probe)
 {
     bw_status st = check(network, block, feature);
     const bw_block_spec *last = &network->spec[block < 0 || block >= network->blocks ? 0 : block];
     const int64_t size = network->config.data.image_size;
     bool fixed = feature == BW_FEATURE_HEAD && last->pool == BW_POOL_LSP;
     walk k = { .network = network, .value = "images", .h = size, .w = size };
+    bw_classifier classifier = { 0 };
+    char *classes = NULL;
     const bw_onnx_dim in[] = {
         { 0, "batch" }, { 3, NULL }, { size, fixed ? NULL : "height" }, { size, fixed ? NULL : "width" }
     };
     if (st != BW_OK) return st;
     const bw_onnx_dim out[] = { { 0, "batch" }, { bw_network_feature_dim(network, block, feature), NULL } };
 
+    if (probe) BW_TRY(bw__probe_file_read(&classifier, &classes, probe, network, block, feature));
     BW_TRY(bw__onnx_create(&k.onnx, "blockwise"));
     bw__onnx_add_input(k.onnx, "images", 4, in);
     for (int b = 0; b <= block; b++) {
@@ -230,9 +246,17 @@ bw_status bw_network_export_onnx(const bw_network *network, const char *path, in
     BW_TRY(add_feature(&k, last, feature));
     bw__onnx_add_output(k.onnx, "features", 2, out);
     add_settings(&k, block, feature);
+    if (probe) {
+        add_classifier(&k, &classifier);
+        bw__onnx_add_output(k.onnx, "logits", 2,
+                            (const bw_onnx_dim[]){ out[0], { classifier.classes, NULL } });
+        bw__onnx_add_metadata(k.onnx, "classes", classes);
+    }
     BW_TRY(bw__onnx_write(k.onnx, path));
 out:
     bw__onnx_free(k.onnx);
+    bw__classifier_clear(&classifier);
+    bw__free(classes);
     bw__free(k.cells);
     return st;
 }

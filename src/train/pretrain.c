@@ -367,6 +367,8 @@ static bw_status finish(bw_pretraining *r)
     BW_TRY(bw__strdup(&trunk, path));
     BW_TRY(bw__run_path(&path, r->folder, BW_RUN_HEADS));
     BW_TRY(bw_network_save(r->network, trunk, path));
+    BW_TRY(bw__run_path(&path, r->folder, BW_RUN_HUB_CONFIG));
+    BW_TRY(bw_network_save_config(r->network, path, BW_RUN_TRUNK));
     (void)snprintf(text, sizeof text, "steps: %" PRId64 "\n", r->total);
     BW_TRY(bw__run_write(r->folder, BW_RUN_FINISHED, text));
 out:

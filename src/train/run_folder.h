@@ -10,6 +10,7 @@
 #define BW_RUN_CHECKPOINTS "checkpoints"
 #define BW_RUN_TRUNK       "model.safetensors"
 #define BW_RUN_HEADS       "heads.safetensors"
+#define BW_RUN_HUB_CONFIG  "config.json"
 #define BW_RUN_FINISHED    "finished"
 #define BW_RUN_LOCK        ".lock"
 

@@ -30,7 +30,7 @@ static bw_cached_result run(float signal, float noise, int threads)
     bw_selection train = { &a, train_label, NULL, TRAIN }, test = { &b, test_label, NULL, TEST };
     bw_cached_probe probe = { .classes = CLASSES, .seed = 4, .threads = threads };
     bw_cached_result r = { 0 };
-    CHECK_OK(bw__cached_probe(&r, &train, &test, &probe, NULL));
+    CHECK_OK(bw__cached_probe(NULL, &r, &train, &test, &probe, NULL));
     return r;
 }
 
@@ -92,7 +92,7 @@ static void sweep_avoids_rates_too_small_for_few_steps(void **state)
     bw_selection train = { &a, train_label, NULL, TRAIN }, test = { &b, test_label, NULL, TEST };
     bw_cached_probe probe = { .classes = CLASSES, .epochs = 6, .seed = 4, .threads = 2 };
     bw_cached_result got = { 0 };
-    CHECK_OK(bw__cached_probe(&got, &train, &test, &probe, NULL));
+    CHECK_OK(bw__cached_probe(NULL, &got, &train, &test, &probe, NULL));
     /* With the smallest rate half of the test rows are wrong. */
     assert_true(got.lr >= 0.03 && got.top1 > 90);
 }
@@ -114,7 +114,7 @@ static void one_class_is_refused_and_the_message_says_two_are_needed(void **stat
     bw_selection train = { &a, train_label, NULL, TRAIN };
     bw_cached_probe probe = { .classes = CLASSES, .seed = 4, .threads = 1 };
     bw_cached_result r;
-    assert_int_equal(bw__cached_probe(&r, &train, &train, &probe, NULL), BW_EDATA);
+    assert_int_equal(bw__cached_probe(NULL, &r, &train, &train, &probe, NULL), BW_EDATA);
     assert_string_equal(bw_last_error(),
                         "linear probe: 1100 labelled training images of one class; it needs two classes");
 }
@@ -128,7 +128,7 @@ static void features_that_are_not_finite_are_an_error_not_an_accuracy(void **sta
     bw_selection train = { &a, train_label, NULL, TRAIN };
     bw_cached_probe probe = { .classes = CLASSES, .epochs = 3, .seed = 4, .threads = 1 };
     bw_cached_result r;
-    assert_int_equal(bw__cached_probe(&r, &train, &train, &probe, NULL), BW_ENONFINITE);
+    assert_int_equal(bw__cached_probe(NULL, &r, &train, &train, &probe, NULL), BW_ENONFINITE);
 }
 
 typedef struct heard {
@@ -155,11 +155,11 @@ static void progress_rises_to_its_end_and_can_stop_the_work(void **state)
     bw_cached_result r;
     heard h = { .last = 0 };
     bw_progress p = { .fn = listen, .user = &h, .what = "probe" };
-    CHECK_OK(bw__cached_probe(&r, &train, &train, &probe, &p));
+    CHECK_OK(bw__cached_probe(NULL, &r, &train, &train, &probe, &p));
     assert_int_equal(r.epochs, 6);
     assert_true(fabs(h.last - 1.0) < 1e-9 && h.calls >= 2);
     h = (heard){ .stop_after = 2 };
-    assert_int_equal(bw__cached_probe(&r, &train, &train, &probe, &p), BW_EINTERRUPTED);
+    assert_int_equal(bw__cached_probe(NULL, &r, &train, &train, &probe, &p), BW_EINTERRUPTED);
     assert_int_equal(h.calls, 2);
 }
 

@@ -135,7 +135,7 @@ static void check(const char *settings, int block, bw_feature feature, int64_t n
     CHECK_OK(bw_network_create(&net, &c));
     disturb(net);
     (void)snprintf(model, sizeof model, "%s/model.onnx", folder);
-    CHECK_OK(bw_network_export_onnx(net, model, block, feature));
+    CHECK_OK(bw_network_export_onnx(net, model, block, feature, NULL));
     batch b = draw(n, size, size);
     int64_t dim = bw_network_feature_dim(net, block, feature);
     CHECK_OK(BW_ALLOC(&own[block], n * dim));
