@@ -9,6 +9,15 @@ packages=(build-essential cmake ninja-build pkg-config
 [ "${1:-}" = --ci ] && packages+=(clang clang-format libomp-dev mpich libmpich-dev python3-protobuf python3-opencv doxygen
   chromium chromium-driver python3-selenium fonts-dejavu-core mandoc groff-base zsh fish)
 
+# Exported ONNX models are also run in onnxruntime, which is a package of npm. It stays outside of the tree; without
+# npm or network those checks are left out.
+node=${XDG_CACHE_HOME:-${HOME:-}/.cache}/blockwise
+if [ "${1:-}" = --ci ] && command -v npm >/dev/null && [ ! -e "$node/node_modules/onnxruntime-node/package.json" ]; then
+  mkdir -p "$node"
+  timeout 180 npm install --prefix "$node" --ignore-scripts --no-audit --no-fund --silent onnxruntime-node@1.30.0 >&2 ||
+    echo "setup: npm cannot install onnxruntime-node; tests go without it" >&2
+fi
+
 missing=()
 for p in "${packages[@]}"; do
   state=$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null || true)

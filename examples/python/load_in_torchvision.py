@@ -5,31 +5,20 @@
 
 Prints what was loaded. With two more files, runs the network on the images [n, S, S, 3] (normalised, as
 blockwise sees them) and compares with the features [n, D] that blockwise computed: exit status 1 if they
-differ by more than 1e-4 of their norm. Needs torch, torchvision and numpy; the file is read here by hand, so
-that the `safetensors` package is not needed (with it: safetensors.torch.load_file).
+differ by more than 1e-4 of their norm. Needs torch, torchvision and numpy. The three lines, for a network of
+width 64 with the ImageNet stem:
+
+    net = torchvision.models.resnet50()
+    net.fc = torch.nn.Identity()
+    net.load_state_dict(safetensors.torch.load_file("model.safetensors"))
 """
-import json
-import struct
 import sys
 
 import numpy as np
 import torch
 import torchvision
 
-
-def read_safetensors(path):
-    """(tensors by name, metadata)"""
-    with open(path, "rb") as f:
-        header = json.loads(f.read(struct.unpack("<Q", f.read(8))[0]))
-        data = f.read()
-    metadata = header.pop("__metadata__", {})
-    tensors = {}
-    for name, entry in header.items():
-        begin, end = entry["data_offsets"]
-        dtype = {"F32": "<f4", "I64": "<i8"}[entry["dtype"]]
-        values = np.frombuffer(data[begin:end], dtype=dtype).reshape(entry["shape"])
-        tensors[name] = torch.from_numpy(values.copy())
-    return tensors, metadata
+import safetensors_file  # beside this file
 
 
 def network(tensors, metadata):
@@ -47,7 +36,7 @@ def network(tensors, metadata):
 def main():
     if len(sys.argv) not in (2, 4):
         sys.exit(__doc__)
-    tensors, metadata = read_safetensors(sys.argv[1])
+    tensors, metadata = safetensors_file.read(sys.argv[1])
     net = network(tensors, metadata)
     print(f"{metadata['arch']}, stem {metadata['stem']}: {len(tensors)} tensors loaded with strict=True")
     if len(sys.argv) == 2:

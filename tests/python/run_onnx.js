@@ -1,13 +1,15 @@
 // Runs an ONNX model in onnxruntime. usage: run_onnx.js MODEL IMAGES FEATURES N H W
 // IMAGES: raw f32 [N, 3, H, W]; writes its features in the same form. Exit status 77 where there is no
-// onnxruntime-node (npm install --ignore-scripts onnxruntime-node, found through NODE_PATH).
-const fs = require("fs");
+// onnxruntime-node, neither found through NODE_PATH nor where scripts/setup.sh --ci keeps it.
+const fs = require("fs"), os = require("os"), path = require("path");
+const kept = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), ".cache"), "blockwise/node_modules");
 let ort;
-try {
-  ort = require("onnxruntime-node");
-} catch {
-  process.exit(77);
+for (const place of ["onnxruntime-node", path.join(kept, "onnxruntime-node")]) {
+  try {
+    ort = ort || require(place);
+  } catch {}
 }
+if (!ort) process.exit(77);
 const [, , model, images, features, n, h, w] = process.argv;
 (async () => {
   const bytes = fs.readFileSync(images);
