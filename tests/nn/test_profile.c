@@ -82,7 +82,7 @@ static void what_is_apart_is_not_counted_as_part_of_its_operation(void **state)
     double outer = bw__profile_begin(&x), inner = bw__profile_begin(&x);
     wait_ms(2);
     double apart = bw__profile_begin_apart(&x);
-    wait_ms(20);
+    wait_ms(200); /* so long that a busy machine adds less to the rest */
     bw__profile_end_apart(&x, apart, "ranks", "sum");
     bw__profile_end(&x, inner, "product", "", 0);
     bw__profile_end(&x, outer, "head", "forward", 0);
@@ -95,8 +95,8 @@ static void what_is_apart_is_not_counted_as_part_of_its_operation(void **state)
     assert_int_equal(p.n, 2);
     assert_string_equal(p.rows[0].what, "ranks");
     assert_int_equal(p.rows[0].calls, 2);
-    assert_true(p.rows[0].seconds >= 0.025);
-    assert_true(p.rows[1].seconds >= 0.004 && p.rows[1].seconds < 0.020);
+    assert_true(p.rows[0].seconds >= 0.205);
+    assert_true(p.rows[1].seconds >= 0.004 && p.rows[1].seconds < 0.200);
     bw__exec_destroy(&x);
 }
 

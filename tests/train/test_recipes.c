@@ -3,7 +3,14 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { BATCH = 16, SIZE = 32, CLASSES = 4, STEPS = 20, CHANNELS = 3 };
+enum { BATCH = 16, SIZE = 32, CLASSES = 4, CHANNELS = 3 };
+/* The address sanitizer looks at memory, and a few steps touch all of it; what they learn is for other
+ * builds. */
+#ifdef __SANITIZE_ADDRESS__
+enum { STEPS = 3, LEARNS = 0 };
+#else
+enum { STEPS = 20, LEARNS = 1 };
+#endif
 
 /* Two noisy views of images whose colour is their class. */
 static void draw_batch(float *views, int *labels)
@@ -100,7 +107,7 @@ static int learn(const char *recipe, const float *views, const int *labels)
     for (int k = 0; k < blocks; k++) {
         double first = mean_of(way.loss[k], ENDS), last = mean_of(way.loss[k] + STEPS - ENDS, ENDS);
         if (way.steps[k] != STEPS) fail_msg("recipe %s: block %d had %d steps", recipe, k + 1, way.steps[k]);
-        if (!(last < LESS * first))
+        if (LEARNS && !(last < LESS * first))
             fail_msg("recipe %s: block %d went from %g to %g", recipe, k + 1, first, last);
     }
     bw_trainer_free(trainer);
