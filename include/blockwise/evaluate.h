@@ -1,4 +1,4 @@
-/** What each block learnt: features, linear probe, nearest neighbours. */
+/** What each block learnt: features, linear probe, nearest neighbours, and what can be drawn of them. */
 #ifndef BLOCKWISE_EVALUATE_H
 #define BLOCKWISE_EVALUATE_H
 #include "blockwise/allocator.h"
@@ -177,6 +177,60 @@ BW_API BW_MUST_CHECK
 bw_status bw_robustness(bw_robustness_result **out, int *out_n, const bw_network *network,
                         const bw_network *baseline, const bw_dataset *train, const bw_dataset *test,
                         const bw_robustness_options *options, bw_progress_fn progress, void *user);
+
+/** The `k` rows of `bank` with the largest cosine to each row of `query`, nearest first; of equal ones the
+ *  earlier row. A row of zeros has the cosine 0 with all. The same for any number of threads.
+ *
+ *  @param out_row    [n, k] rows of `bank`, overwritten
+ *  @param out_cosine [n, k], overwritten, or NULL
+ *  @param query      [n, dim]
+ *  @param bank       [m, dim]
+ *  @param k          1 .. m
+ *  @param threads    0: all usable cores
+ *  @return BW_OK; BW_EINVAL: a size below 1, or k above m; BW_ENOMEM */
+BW_API BW_MUST_CHECK
+bw_status bw_nearest(int64_t *out_row, float *out_cosine, const float *query, int64_t n, const float *bank,
+                     int64_t m, int64_t dim, int k, int threads);
+
+/** Principal components: features [n, dim] on the two orthogonal directions in which they vary most, columns
+ *  first moved to the mean 0. Of each direction the coordinate of largest size is positive.
+ *
+ *  @param out_xy    [n, 2], overwritten
+ *  @param out_share [2] share of the whole variance that lies in each direction, the larger first
+ *  @return BW_OK; BW_EINVAL: n or dim below 2, or all rows are the same; BW_ENONFINITE: a value is not
+ *          finite; BW_EKERNEL; BW_ENOMEM */
+BW_API BW_MUST_CHECK
+bw_status bw_feature_map(float *out_xy, double *out_share, const float *features, int64_t n, int64_t dim);
+
+typedef struct bw_correlation_options {
+    int64_t images; /**< at most so many of the data set, in whole batches of the loader; 0: all. 512 */
+    int shown;      /**< most dimensions of the matrix that is returned, evenly spaced; 0: all. 64 */
+    uint64_t seed;
+    int threads; /**< 0: all usable cores */
+} bw_correlation_options;
+
+typedef struct bw_correlation_result {
+    int block;           /**< from 0 */
+    int64_t images, dim; /**< N and D */
+    double on_diagonal;  /**< mean of C_ii */
+    double off_diagonal; /**< sqrt(mean of C_ij^2, i != j); 0 where D is 1 */
+    int shown;
+    float *matrix; /**< [shown, shown] C at the dimensions floor(i D / shown); in the results' memory */
+} bw_correlation_result;
+
+BW_API bw_correlation_options bw_correlation_options_default(void);
+
+/** What Barlow Twins makes small, of any loss: with A and B the embeddings of two augmented views of N images
+ *  in evaluation mode, without noise, each column standardised over the N (biased variance + 1e-5),
+ *  C = A^T B / N. A block without a projector (those before the last of a run end to end) has no result.
+ *
+ *  @param out [*out_n] results, one for each block that has a projector, freed with one free()
+ *  @return BW_OK; BW_EINVAL: the network has no heads; BW_EDATA: fewer than two images, or unreadable ones
+ * beyond data.max_bad; BW_EINTERRUPTED; BW_EKERNEL; BW_ENONFINITE; BW_ENOMEM */
+BW_API BW_MUST_CHECK
+bw_status bw_correlation(bw_correlation_result **out, int *out_n, const bw_network *network,
+                         const bw_dataset *dataset, const bw_correlation_options *options,
+                         bw_progress_fn progress, void *user);
 #ifdef __cplusplus
 }
 #endif

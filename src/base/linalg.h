@@ -30,4 +30,9 @@ void bw__add_gram_f64(double *gram, const double *a, int64_t k, int64_t m);
  * convergence. BW_ENOMEM. */
 BW_MUST_CHECK
 bw_status bw__symmetric_eigenvalues_f64(double *values, double *matrix, int64_t n);
+
+/* The `k` largest eigenvalues, the largest first, and their eigenvectors of length 1, vectors [k, n], whose
+ * signs are LAPACK's. The rest as above; BW_EINVAL also for a k outside of 1 .. n. */
+BW_MUST_CHECK
+bw_status bw__symmetric_top_f64(double *values, double *vectors, double *matrix, int64_t n, int64_t k);
 #endif

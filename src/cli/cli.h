@@ -116,8 +116,8 @@ typedef struct cli_options {
     cli_feature feature;
     bw_protocol protocol;
     int epochs, threads, steps, warmup; /* 0 (threads, epochs) or -1: not given */
-    int64_t images, test_images;
-    int64_t shard_mb; /* 0: not given */
+    int64_t images, test_images;        /* 0: not given; -1: none */
+    int64_t shard_mb;                   /* 0: not given */
     uint64_t seed;
     int n_k;
     int k[CLI_MAX_K];

@@ -287,6 +287,7 @@ static bool parse_value(cli_options *o, cli_key key, const char *text)
         return true;
     case CLI_REPORT_IMAGES:
         o->images = parse_integer("images", text, 0, 1000000);
+        if (o->images == 0) o->images = -1; /* none, while 0 is what was not given */
         return true;
     case CLI_PRICE:
         o->price = parse_positive("price", text);

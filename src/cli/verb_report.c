@@ -2,24 +2,38 @@
 #include "base/error.h"
 #include "base/folder.h"
 #include "base/memory.h"
-#include "cli/cli.h"
+#include "cli/evaluation.h"
 #include "cli/progress.h"
 #include "report/page.h"
+#include "report/pictures.h"
 #include "report/run_data.h"
+
+enum { DEFAULT_IMAGES = 1000 };
 
 /* The page's data: everything but its place. The caller releases *out with json_decref(). */
 static bw_status collect(json_t **out, const cli_options *o)
 {
     bw_status st = BW_OK;
     json_t *data = json_object(), *runs = json_array();
+    const bw_pictures_options options = { .data = o->data,
+                                          .format = o->format,
+                                          .images = o->images == 0  ? DEFAULT_IMAGES
+                                                    : o->images < 0 ? 0
+                                                                    : o->images,
+                                          .seed = o->seed,
+                                          .threads = cli_threads(o),
+                                          .progress = cli_progress_callback };
     *out = NULL;
     (void)json_object_set_new(data, "version", json_string(bw_version()));
     if (o->title) (void)json_object_set_new(data, "title", bw__json_text(o->title));
     (void)json_object_set_new(data, "runs", runs);
     for (int i = 0; i < o->n_arguments; i++) {
-        json_t *run = NULL;
-        BW_TRY(bw__run_data(&run, NULL, o->arguments[i], true));
+        json_t *run = NULL, *pictures = NULL;
+        bw_run_facts facts;
+        BW_TRY(bw__run_data(&run, &facts, o->arguments[i], true));
         (void)json_array_append_new(runs, run);
+        BW_TRY(bw__pictures(&pictures, o->arguments[i], &facts, &options));
+        (void)json_object_set_new(run, "pictures", pictures);
     }
     *out = data;
     data = NULL;

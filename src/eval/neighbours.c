@@ -1,9 +1,11 @@
 #include "eval/neighbours.h"
 #include "base/linalg.h"
+#include "base/machine.h"
 #include "base/memory.h"
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Cosines are made in tiles of this many test rows by this many training rows: 256 KB, half a core's
  * second-level cache. Fixed, so that the shape of each product does not depend on the thread count. */
@@ -106,10 +108,12 @@ static void vote(int64_t *hits, const neighbour *sorted, int64_t n, const int *t
     }
 }
 
-static void classify_tile(int64_t *hits, int64_t first, const bw_labelled_rows *train,
-                          const bw_labelled_rows *test, const bw_knn_query *query, int64_t k, scratch *work)
+/* The k nearest training rows of up to TEST_TILE test rows from `first` on, each sorted in its heap. Returns
+ * the number of test rows. */
+static int64_t find_nearest(scratch *work, int64_t first, const bw_labelled_rows *train,
+                            const bw_labelled_rows *test, int64_t dim, int64_t k)
 {
-    int64_t m = test->n - first < TEST_TILE ? test->n - first : TEST_TILE, dim = query->dim;
+    int64_t m = test->n - first < TEST_TILE ? test->n - first : TEST_TILE;
     bw_matrix a = { test->x + first * dim, dim, false };
     for (int64_t t = 0; t < train->n; t += TRAIN_TILE) {
         int64_t n = train->n - t < TRAIN_TILE ? train->n - t : TRAIN_TILE;
@@ -118,11 +122,17 @@ static void classify_tile(int64_t *hits, int64_t first, const bw_labelled_rows *
         for (int64_t i = 0; i < m; i++)
             take_nearest(work->heaps + i * k, k, work->cosines + i * TRAIN_TILE, t, n);
     }
-    for (int64_t i = 0; i < m; i++) {
-        neighbour *found = work->heaps + i * k;
-        qsort(found, (size_t)k, sizeof *found, by_nearness);
-        vote(hits, found, k, train->label, test->label[first + i], query, work->votes);
-    }
+    for (int64_t i = 0; i < m; i++)
+        qsort(work->heaps + i * k, (size_t)k, sizeof *work->heaps, by_nearness);
+    return m;
+}
+
+static void classify_tile(int64_t *hits, int64_t first, const bw_labelled_rows *train,
+                          const bw_labelled_rows *test, const bw_knn_query *query, int64_t k, scratch *work)
+{
+    int64_t m = find_nearest(work, first, train, test, query->dim, k);
+    for (int64_t i = 0; i < m; i++)
+        vote(hits, work->heaps + i * k, k, train->label, test->label[first + i], query, work->votes);
 }
 
 static bw_status check_query(const bw_labelled_rows *train, const bw_labelled_rows *test,
@@ -196,5 +206,46 @@ bw_status bw__knn_classify(double *top1, double *top5, const bw_labelled_rows *t
     }
 out:
     scratch_free(work, threads);
+    return st;
+}
+
+/* A copy with rows of length 1. */
+static bw_status normalised(float **out, const float *x, int64_t n, int64_t dim, int threads)
+{
+    bw_status st = BW_ALLOC(out, n * dim);
+    if (st != BW_OK) return st;
+    memcpy(*out, x, (size_t)(n * dim) * sizeof **out);
+    bw__l2_normalise(*out, n, dim, threads);
+    return BW_OK;
+}
+
+bw_status bw_nearest(int64_t *out_row, float *out_cosine, const float *query, int64_t n, const float *bank,
+                     int64_t m, int64_t dim, int k, int threads)
+{
+    bw_status st = BW_OK;
+    float *unit_query = NULL, *unit_bank = NULL;
+    scratch *work = NULL;
+    if (threads < 1) threads = bw__usable_cores();
+    if (n < 1 || m < 1 || dim < 1 || k < 1 || k > m)
+        return bw_fail(BW_EINVAL, "nearest rows: %lld of %lld rows of %lld values and %d of each wanted",
+                       (long long)n, (long long)m, (long long)dim, k);
+    BW_TRY(normalised(&unit_query, query, n, dim, threads));
+    BW_TRY(normalised(&unit_bank, bank, m, dim, threads));
+    BW_TRY(BW_ALLOC(&work, threads));
+    BW_TRY(scratch_create(work, threads, k, 1));
+    const bw_labelled_rows queries = { unit_query, NULL, n }, rows = { unit_bank, NULL, m };
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+    for (int64_t first = 0; first < n; first += TEST_TILE) {
+        scratch *own = &work[omp_get_thread_num()];
+        int64_t found = find_nearest(own, first, &rows, &queries, dim, k);
+        for (int64_t i = 0; i < found * k; i++) {
+            out_row[first * k + i] = own->heaps[i].row;
+            if (out_cosine) out_cosine[first * k + i] = own->heaps[i].cosine;
+        }
+    }
+out:
+    scratch_free(work, threads);
+    bw__free(unit_query);
+    bw__free(unit_bank);
     return st;
 }

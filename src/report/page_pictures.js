@@ -82,7 +82,7 @@ function correlationPart(id, c) {
 }
 
 function thumb(p, i, words, attributes) {
-  return h("img", { src: p.images[i].png, alt: words, width: "44", height: "44", loading: "lazy", ...attributes });
+  return h("img", { src: p.images[i].picture, alt: words, width: "44", height: "44", ...attributes });
 }
 
 function className(p, i) {
@@ -155,6 +155,6 @@ function mapPart(id, p) {
 function picturesPart(id, run) {
   const p = run.pictures;
   if (!p) return [];
-  if (p.missing) return [section(id + "-pictures", "Pictures", h("p", {}, p.missing))];
-  return [p.problem ? section(id + "-pictures", "Pictures", h("p", {}, p.problem)) : null, correlationPart(id, p.correlation), neighboursPart(id, p), mapPart(id, p), filtersPart(id, p.filters)];
+  return [correlationPart(id, p.correlation), neighboursPart(id, p), mapPart(id, p), filtersPart(id, p.filters),
+    p.problem ? section(id + "-missing", "What is missing", h("p", {}, p.problem)) : null];
 }

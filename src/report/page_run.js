@@ -48,11 +48,10 @@ function probeOf(run, block) {
   return entries.find(p => p.block === block && p.feature === "head") || entries.find(p => p.block === block);
 }
 
-/* Against random initialisation, in words. */
+/* Against random initialisation, in words: a difference of two standard errors (at most) is one. */
 function knnSentence(knn, queries) {
-  const gain = knn.top1 - knn.random_top1, noise = 2 * Math.sqrt(2 * 2500 / queries); /* two standard errors at most */
-  const figures = `${percent(knn.top1)} of nearest neighbours right, ${percent(knn.random_top1)} at random initialisation`;
-  return `${figures}: ${gain > noise ? "better than random" : gain < -noise ? "worse than random" : "no clear difference"}`;
+  const gain = knn.top1 - knn.random_top1, noise = 2 * Math.sqrt(2 * 2500 / queries);
+  return `${percent(knn.top1)}, ${gain > noise ? "better than" : gain < -noise ? "worse than" : "no better than"} random initialisation (${percent(knn.random_top1)})`;
 }
 
 function verdictCard(run, v) {

@@ -3,6 +3,8 @@
 set -u
 source "$(dirname "$0")/lib/expect.sh"
 make_data "$work/data" 4
+mkdir "$work/unlabelled"
+cp "$work/data/train-images-idx3-ubyte" "$work/unlabelled"
 pretrain=(pretrain --data "$work/data" "${tiny[@]}" --set health.every=6 --quiet)
 expect 0 "" "${pretrain[@]}" --out "$work/run" --set train.epochs=8 --set probe.every=4
 
@@ -11,6 +13,11 @@ has() {
   checks=$((checks + 1))
   sed -n 's|^<script type="application/json" id="data">\(.*\)</script>$|\1|p' "$1" | grep -qE -- "$2" ||
     fail "'$2' is not in the data of $1"
+}
+# has_not FILE PATTERN: nor this.
+has_not() {
+  checks=$((checks + 1))
+  grep '^<script type="application/json"' "$1" | grep -qE -- "$2" && fail "'$2' is in the data of $1"
 }
 # nothing_at FILE: a failure left nothing, nor a part of it.
 nothing_at() {
@@ -33,6 +40,44 @@ has "$page" '"config":"[^"]*train:'
 has "$page" '"environment":\{"version"'
 checks=$((checks + 1))
 [ "$(wc -c <"$page")" -lt 2000000 ] || fail "the page of a tiny run has $(wc -c <"$page") bytes"
+
+# What is made of the images where the run had them: 48 to find among, 24 of the test split to ask about.
+has "$page" '"knn":\{"protocol":"[^"]*24 test images by their neighbours among 48 training images'
+has "$page" '"top1":[0-9.]+,"random_top1":[0-9.]+'
+has "$page" '"correlation":\{"blocks":\[\{"block":1,"dim":16,"shown":16,'
+has "$page" '"images":48,"noise"'
+has "$page" '"neighbours":\{"items":\[\{"query":[0-9]+,"blocks":\[\[\{"image":[0-9]+,"cosine":'
+has "$page" '"picture":"data:image/png;base64,'
+has "$page" '"map":\{"x":\[[^]]*\],"y":\[[^]]*\],"label":\['
+has "$page" '"filters":\{"trained":"data:image/png;base64,[^"]*","count":8,"size":3'
+has_not "$page" '"problem"'
+expect 0 "" report "$work/run" --out "$work/few.html" --images 10 --quiet
+has "$work/few.html" '5 test images by their neighbours among 10 training images'
+expect 0 "" report "$work/run" --out "$work/none.html" --images 0
+has "$work/none.html" '"problem":"Neighbours, [^"]*--images 0'
+has_not "$work/none.html" '"knn"'
+# One split without labels: neighbours and a map, nothing that needs classes.
+expect 0 "" report "$work/run" --out "$work/bare.html" --data "$work/unlabelled"
+has "$work/bare.html" '"split":"training","bank":32,"queries":16'
+has "$work/bare.html" '"classes":\[\]'
+has_not "$work/bare.html" '"knn"'
+expect 3 "nowhere" report "$work/run" --out "$work/half.html" --data "$work/nowhere"
+nothing_at "$work/half.html"
+# Without heads.safetensors; and with images that are gone, or no more what they were.
+cp -r "$work/run" "$work/bare"
+rm "$work/bare/heads.safetensors"
+expect 0 "" report "$work/bare"
+has "$work/bare/report.html" '"feature":"trunk"'
+has "$work/bare/report.html" '"problem":"The correlation of embeddings needs heads.safetensors'
+mv "$work/data" "$work/moved"
+expect 0 "" report "$work/run" --out "$work/gone.html"
+has "$work/gone.html" '"problem":"[^"]*/data\), which are not there: make the page again with --data PATH'
+has "$work/gone.html" '"filters":'
+mkdir "$work/data"
+expect 0 "" report "$work/run" --out "$work/gone.html"
+has "$work/gone.html" '"problem":"[^"]* could not be made: [^"]*/data'
+rmdir "$work/data"
+mv "$work/moved" "$work/data"
 
 # Names and settings are text, whatever they look like.
 expect 0 "" report "$work/run" --out "$work/named.html" --title '</script><b>"bold"'

@@ -3,6 +3,7 @@
 #include "eval/neighbours.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The unit vector at an angle, so that cosines are known. */
 static void at_angle(float *x, double degrees)
@@ -197,6 +198,74 @@ static int stop_at_once(void *user, const char *what, double done)
     return 1;
 }
 
+enum { QUERIES = 150, BANK = 600, WIDTH = 7, NEAR = 5 };
+
+/* Rows of `bank` by their cosine to one row, the larger first, the earlier row first among equal ones. */
+static void plain_nearest(int64_t *row, double *cosine, const float *query, const float *bank)
+{
+    double all[BANK], square = 0.0;
+    bool taken[BANK] = { false };
+    for (int d = 0; d < WIDTH; d++)
+        square += (double)query[d] * (double)query[d];
+    for (int j = 0; j < BANK; j++) {
+        double dot = 0.0, own = 0.0;
+        for (int d = 0; d < WIDTH; d++) {
+            dot += (double)query[d] * (double)bank[j * WIDTH + d];
+            own += (double)bank[j * WIDTH + d] * (double)bank[j * WIDTH + d];
+        }
+        all[j] = own > 0.0 ? dot / sqrt(own * square) : 0.0;
+    }
+    for (int k = 0; k < NEAR; k++) {
+        int best = -1;
+        for (int j = 0; j < BANK; j++)
+            if (!taken[j] && (best < 0 || all[j] > all[best])) best = j;
+        taken[best] = true;
+        row[k] = best;
+        cosine[k] = all[best];
+    }
+}
+
+/* More rows than a tile of either side; a row of zeros among them; the caller's rows stay as they are. */
+static void nearest_rows_are_those_of_the_definition_for_any_number_of_threads(void **state)
+{
+    (void)state;
+    static float query[QUERIES * WIDTH], bank[BANK * WIDTH], kept[BANK * WIDTH], cosine[2][QUERIES * NEAR];
+    static int64_t row[2][QUERIES * NEAR];
+    static double got[QUERIES * NEAR], want[QUERIES * NEAR];
+    bw_rng r = bw__rng(8, BW_RNG_SYNTHETIC, 0, 0, 0);
+    bw__rng_normal_f32(&r, query, QUERIES * WIDTH);
+    r = bw__rng(8, BW_RNG_SYNTHETIC, 1, 0, 0);
+    bw__rng_normal_f32(&r, bank, BANK * WIDTH);
+    for (int d = 0; d < WIDTH; d++)
+        bank[33 * WIDTH + d] = 0.0f;
+    memcpy(kept, bank, sizeof bank);
+    for (int t = 0; t < 2; t++)
+        CHECK_OK(bw_nearest(row[t], cosine[t], query, QUERIES, bank, BANK, WIDTH, NEAR, t + 1));
+    assert_memory_equal(row[0], row[1], sizeof row[0]);
+    assert_memory_equal(cosine[0], cosine[1], sizeof cosine[0]);
+    assert_memory_equal(bank, kept, sizeof bank);
+    for (int i = 0; i < QUERIES; i++) {
+        int64_t rows[NEAR];
+        plain_nearest(rows, want + i * NEAR, query + i * WIDTH, bank);
+        for (int k = 0; k < NEAR; k++) {
+            assert_int_equal(row[0][i * NEAR + k], rows[k]);
+            got[i * NEAR + k] = (double)cosine[0][i * NEAR + k];
+        }
+    }
+    CHECK_CLOSE(got, want, QUERIES * NEAR, 1e-5, 1e-6);
+}
+
+static void nearest_rows_of_equal_cosine_are_the_earlier_ones(void **state)
+{
+    (void)state;
+    const float query[2] = { 1, 0 }, bank[8] = { 0, 1, 2, 0, 5, 0, 1, 0 };
+    int64_t row[3];
+    CHECK_OK(bw_nearest(row, NULL, query, 1, bank, 4, 2, 3, 1));
+    assert_true(row[0] == 1 && row[1] == 2 && row[2] == 3);
+    assert_int_equal(bw_nearest(row, NULL, query, 1, bank, 4, 2, 5, 1), BW_EINVAL);
+    assert_int_equal(bw_nearest(row, NULL, query, 0, bank, 4, 2, 1, 1), BW_EINVAL);
+}
+
 static void caller_can_stop_and_senseless_questions_are_refused(void **state)
 {
     (void)state;
@@ -227,6 +296,8 @@ int main(void)
         cmocka_unit_test(low_temperature_does_not_overflow),
         cmocka_unit_test(a_class_without_votes_is_not_among_the_first_five),
         cmocka_unit_test(tiles_heaps_and_threads_give_what_the_definition_gives),
+        cmocka_unit_test(nearest_rows_are_those_of_the_definition_for_any_number_of_threads),
+        cmocka_unit_test(nearest_rows_of_equal_cosine_are_the_earlier_ones),
         cmocka_unit_test(caller_can_stop_and_senseless_questions_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
