@@ -3,12 +3,14 @@
 #include "base/folder.h"
 #include "base/memory.h"
 #include "cli/evaluation.h"
+#include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "report/page.h"
 #include "report/pictures.h"
+#include "report/serve.h"
 #include "report/run_data.h"
 
-enum { DEFAULT_IMAGES = 1000 };
+enum { DEFAULT_IMAGES = 1000, DEFAULT_PORT = 8765 };
 
 /* The page's data: everything but its place. The caller releases *out with json_decref(). */
 static bw_status collect(json_t **out, const cli_options *o)
@@ -49,9 +51,39 @@ static bw_status page_path(char **out, const cli_options *o)
                                : bw__strdup(out, "report.html");
 }
 
+/* --- with --watch --- */
+
+static void say_address(void *user, int port)
+{
+    (void)user;
+    printf("http://127.0.0.1:%d/\n", port);
+    (void)fflush(stdout);
+    cli_note("open it in a browser; Ctrl-C ends");
+}
+
+static int is_interrupted(void *user)
+{
+    (void)user;
+    return cli_interrupt_signal() != 0;
+}
+
+static int watch(const cli_options *o)
+{
+    const bw_serve_options options = { .runs = o->arguments,
+                                       .n_runs = o->n_arguments,
+                                       .title = o->title,
+                                       .port = o->port < 0 ? DEFAULT_PORT : o->port,
+                                       .on_ready = say_address,
+                                       .stop = is_interrupted };
+    if (o->out) cli_usage_error("--out: --watch serves the page and writes no file");
+    return cli_finish(bw__serve(&options));
+}
+
 static int run_report(const cli_options *o)
 {
     bw_status st = BW_OK;
+    if (o->watch) return watch(o);
+    if (o->port >= 0) cli_usage_error("--port is for --watch");
     json_t *data = NULL;
     char *path = NULL;
     BW_TRY(collect(&data, o));

@@ -22,7 +22,7 @@ function number(x, digits = 4) {
   return Number(x.toPrecision(digits)).toLocaleString("en-GB", { maximumFractionDigits: 6 });
 }
 
-function percent(x) { return isNumber(x) ? x.toFixed(1) + " %" : "–"; }
+function percent(x) { return isNumber(x) ? x.toFixed(1) + "\u00a0%" : "–"; }
 
 /* 1,234,567 as "1.23 M". */
 function amount(x, unit) {

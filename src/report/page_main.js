@@ -40,7 +40,7 @@ function titleOf(name) {
 
 function scaled(series, factor) { return series.map(s => ({ ...s, values: s.values.map(v => isNumber(v) ? v * factor : null) })); }
 
-let logScale = false;
+let logScale = false, chosenBlock = 0; /* 0: the last one */
 
 function drawCurves(place, runs, block) {
   plots.splice(0, plots.length, ...plots.filter(p => !place.contains(p.figure)));
@@ -75,9 +75,9 @@ function curvesPart(runs) {
   const blocks = Math.max(0, ...runs.map(run => run.curves ? run.curves.blocks : 0));
   if (blocks === 0) return null;
   const place = h("div", { id: "curve-plots" }), several = runs.length > 1;
-  let block = blocks;
+  let block = chosenBlock > 0 && chosenBlock <= blocks ? chosenBlock : blocks;
   const redraw = () => { drawCurves(place, runs, block); plots.filter(p => place.contains(p.figure)).forEach(p => p.draw()); };
-  const choice = !several ? null : h("label", {}, "Block ", h("select", { id: "block", onchange: e => { block = Number(e.target.value); redraw(); } },
+  const choice = !several ? null : h("label", {}, "Block ", h("select", { id: "block", onchange: e => { block = chosenBlock = Number(e.target.value); redraw(); } },
     Array.from({ length: blocks }, (_, k) => h("option", { value: String(k + 1), selected: k + 1 === block }, String(k + 1)))));
   const log = h("label", {}, h("input", { type: "checkbox", id: "log", checked: logScale, onchange: e => { logScale = e.target.checked; redraw(); } }), " logarithmic loss");
   drawCurves(place, runs, block);
@@ -122,18 +122,23 @@ function runParts(run, i, several) {
 function build(data) {
   const runs = data.runs, several = runs.length > 1, main = document.getElementById("main");
   labelRuns(runs);
+  for (const p of plots) {
+    p.keepRange();
+    views.set(p.options.title, { visible: p.visible, range: p.range });
+  }
   plots.length = painters.length = 0;
   const title = data.title || (several ? `${runs.length} runs: ${runs.map(r => r.label).join(", ")}` : `Run ${runs[0].label}`);
   document.title = title;
   document.getElementById("title").textContent = title;
   document.getElementById("footer").textContent = `Made by blockwise ${data.version}.`;
-  const opened = new Set([...main.querySelectorAll("details[open] > summary")].map(s => s.textContent));
+  const scrolled = window.scrollY, opened = new Set([...main.querySelectorAll("details[open] > summary")].map(s => s.textContent));
   const parts = several ? [comparisonPart(runs), curvesPart(runs), ...runs.flatMap((run, i) => runParts(run, i, true))]
     : (() => { const [summary, ...rest] = runParts(runs[0], 0, false); return [summary, curvesPart(runs), ...rest]; })();
   main.replaceChildren(...parts.filter(Boolean));
   for (const s of main.querySelectorAll("details > summary")) s.parentElement.open = opened.has(s.textContent);
   document.getElementById("contents").replaceChildren(h("ul", {}, [...main.children].map(part => h("li", {}, h("a", { href: "#" + part.id }, part.querySelector("h2").textContent)))));
   drawPlots();
+  window.scrollTo({ top: scrolled, behavior: "instant" });
 }
 
 /* --- a run that is watched --- */

@@ -50,7 +50,7 @@ function matrixFigure(block) {
   const paint = () => paintMatrix(canvas, values, n);
   painters.push(paint);
   paint();
-  return h("figure", {}, h("figcaption", {}, h("h4", {}, `Block ${block.block}`),
+  return h("figure", {}, h("figcaption", {}, h("h3", {}, `Block ${block.block}`),
     h("p", { class: "note" }, `diagonal ${number(block.on_diagonal, 3)}, elsewhere ${number(block.off_diagonal, 3)}`)), canvas, readout);
 }
 
@@ -98,13 +98,13 @@ function neighbourRow(p, item, row, block) {
   }));
 }
 
-function neighboursPart(id, p) {
+function neighboursPart(id, p, unseen) {
   const n = p.neighbours;
   if (!n) return null;
   const labelled = p.classes.length > 0;
   return section(id + "-neighbours", "Which images look alike to each block?",
     h("p", {}, `For ${n.items.length} images, the nearest of ${number(p.bank)} others by the ${p.feature} feature of each block (cosine), nearest first. `,
-      labelled ? "A solid frame is the same class, a dashed one another: the network has never seen these labels." : ""),
+      labelled ? `A solid frame is the same class, a dashed one another.${unseen ? " The network has never seen a label." : ""}` : ""),
     h("div", { class: "neighbours" }, n.items.map((item, i) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `Neighbours of image ${i + 1}` },
       h("table", { class: "pictures" },
         h("caption", {}, thumb(p, item.query, `Image ${i + 1}${labelled ? ": " + className(p, item.query) : ""}`, {}),
@@ -115,7 +115,7 @@ function neighboursPart(id, p) {
 
 function filtersPart(id, f) {
   if (!f) return null;
-  const picture = (title, png) => h("figure", {}, h("figcaption", {}, h("h4", {}, title)),
+  const picture = (title, png) => h("figure", {}, h("figcaption", {}, h("h3", {}, title)),
     h("img", { class: "filters", src: png, alt: `${title}: ${f.count} filters of ${f.size} by ${f.size} pixels`, width: f.width * f.zoom, height: f.height * f.zoom }));
   return section(id + "-filters", "What does the first layer look for?",
     h("p", {}, `The ${f.count} filters of the first convolution, each scaled to its own largest weight (grey is 0), beside those the run began with. `
@@ -155,6 +155,6 @@ function mapPart(id, p) {
 function picturesPart(id, run) {
   const p = run.pictures;
   if (!p) return [];
-  return [correlationPart(id, p.correlation), neighboursPart(id, p), mapPart(id, p), filtersPart(id, p.filters),
+  return [correlationPart(id, p.correlation), neighboursPart(id, p, run.settings["loss.name"] !== "cross-entropy"), mapPart(id, p), filtersPart(id, p.filters),
     p.problem ? section(id + "-missing", "What is missing", h("p", {}, p.problem)) : null];
 }

@@ -2,6 +2,7 @@
  * the picture. */
 
 const plots = []; /* of the page, to draw them anew in other colours */
+const views = new Map(); /* by title: what was switched off and looked at closely, when a page is put together anew */
 
 /* How a curve goes, in words. */
 function curveInWords(series) {
@@ -44,7 +45,9 @@ class Plot {
    * describe(row, label) for the line below */
   constructor(parent, options) {
     this.options = options;
-    this.visible = options.series.map(() => true);
+    const before = views.get(options.title);
+    this.visible = options.series.map((s, i) => !before || before.visible[i] !== false);
+    this.range = before ? before.range : null;
     this.frame = h("div", {
       class: "plot" + (options.points ? " cloud" : ""), tabindex: "0", role: "group", "aria-roledescription": "plot",
       "aria-label": `${options.title}. ${options.points ? options.note || "" : options.series.map(curveInWords).join("; ")}.`
@@ -80,9 +83,15 @@ class Plot {
         : { strokePattern: s.dash }])),
       interactionModel: pageScrolls(Dygraph.defaultInteractionModel, this)
     };
+    this.keepRange();
+    if (this.range) settings.dateWindow = this.range;
     if (this.graph) this.graph.destroy();
     this.graph = new Dygraph(this.frame, rows, settings);
     this.drawLegend(styles);
+  }
+
+  keepRange() {
+    if (this.graph) this.range = this.graph.isZoomed("x") ? this.graph.xAxisRange() : null;
   }
 
   drawLegend(styles) {

@@ -99,7 +99,7 @@ function costPart(id, run) {
   const mostParameters = Math.max(...run.cost.map(all));
   return section(id + "-cost", "What does each block cost?",
     h("p", {}, "Counted from the settings, for one step of a batch of ", run.settings["train.batch"], " images in two views: parameters, operations (forward and backward, a "
-      + "multiply-add counts as two) and what is saved between forward and backward pass. Blocks are trained one after the other, so memory is that of the largest, not the sum: ",
+      + "multiply-add counts as two) and what is saved between forward and backward pass. Within a step the blocks take turns, so memory is that of the largest, not the sum: ",
       `${amount(run.plan.arena_bytes, "B")} of activations and ${amount(run.plan.weight_bytes, "B")} of weights and optimiser state in this run.`),
     table("Cost of each block", ["block", "trunk parameters", "with head and projector", "operations a step", "saved for backward"],
       run.cost.map((b, k) => [String(k + 1), amount(b.trunk_parameters, ""), bar(all(b), mostParameters, amount(all(b), "")),

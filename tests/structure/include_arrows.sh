@@ -30,6 +30,7 @@ check_tree() {
         library("^(protobuf-c/.*|.*[.]pb-c[.]h)$", "protobuf", "formats")
         library("^isa-l/", "ISA-L", "formats")
         library("^zip[.]h$", "libzip", "formats")
+        library("^microhttpd[.]h$", "libmicrohttpd", "report")
         library("^zlib\\.h$", "zlib", "data formats")
         library("^(lapacke|cblas)\\.h$", "LAPACK and BLAS", "base")
         library("^Random123/", "Random123", "base")
