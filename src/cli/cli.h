@@ -194,7 +194,4 @@ bw_comm *cli_comm(void);
 /* argv as one line that a shell would read back; the caller frees. */
 char *cli_command_line(int argc, char **argv);
 
-/* The entry of `words` [n] nearest to `word`, or NULL where none is near. */
-const char *cli_nearest(const char *word, const char *const *words, int n);
-
 #endif

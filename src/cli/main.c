@@ -1,4 +1,5 @@
 /* The program: finds the verb, runs it, and makes sure that what it printed has arrived. */
+#include "base/nearest.h"
 #include "cli/cli.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
@@ -37,6 +38,12 @@ static void print_overview(FILE *to)
     fputs("Usage: blockwise VERB [OPTION...]\n" CLI_ABOUT "\n\nVerbs:\n", to);
     for (int i = 0; i < N_VERBS; i++)
         fprintf(to, "  %-14s %s\n", VERBS[i]->name, VERBS[i]->summary);
+    fputs("\nFirst steps with images of your own, in folders or archives:\n"
+          "  blockwise data check PATH\n"
+          "  blockwise pretrain --data PATH --out RUN     with settings by --recipe ('blockwise list "
+          "recipes')\n"
+          "  blockwise inspect RUN\n",
+          to);
     fputs("\n'blockwise VERB --help' shows the options of a verb and their defaults.\n"
           "  --help         this text\n"
           "  --version      version of the program and of its source\n\n"
@@ -76,7 +83,7 @@ static bool split_name(const char **second, const cli_verb *verb, const char *wo
 
 static bool is_help(const char *word)
 {
-    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
 }
 
 /* The verb that argv[1] and perhaps argv[2] name; *words says how many. Does not return if there is
@@ -94,22 +101,49 @@ static const cli_verb *find_verb(int *words, int argc, char **argv)
         second[n_second++] = rest;
     }
     if (n_second == 0) {
-        const char *near = cli_nearest(argv[1], first, N_VERBS);
+        const char *near = bw__nearest(argv[1], first, N_VERBS);
         cli_usage_error("unknown verb '%s'%s%.*s%s; see 'blockwise --help'", argv[1],
                         near ? ", the nearest is '" : "", near ? (int)strcspn(near, " ") : 0,
                         near ? near : "", near ? "'" : "");
     }
     cli_set_verb(argv[1]);
-    if (argc < 3) cli_usage_error("needs one more word; see 'blockwise %s --help'", argv[1]);
+    if (argc < 3) {
+        char all[128] = "";
+        for (int i = 0; i < n_second; i++)
+            (void)snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i ? "|" : "", second[i]);
+        cli_usage_error("needs %s; see 'blockwise %s --help'", all, argv[1]);
+    }
     if (is_help(argv[2])) {
         const char *rest;
         for (int i = 0; i < N_VERBS; i++)
             if (split_name(&rest, VERBS[i], argv[1])) cli_print_help(VERBS[i]);
         exit(0);
     }
-    const char *near = cli_nearest(argv[2], second, n_second);
+    const char *near = bw__nearest(argv[2], second, n_second);
     cli_usage_error("unknown '%s'%s%s%s; see 'blockwise %s --help'", argv[2],
                     near ? ", the nearest is '" : "", near ? near : "", near ? "'" : "", argv[1]);
+}
+
+/* `help VERB` becomes `VERB --help`. */
+static void help_behind_verb(int argc, char **argv)
+{
+    static char help[] = "--help";
+    for (int i = 1; i + 1 < argc; i++)
+        argv[i] = argv[i + 1];
+    argv[argc - 1] = help;
+}
+
+/* An option where the verb should be. */
+_Noreturn static void option_first(int argc, char **argv)
+{
+    static const char *const own[] = { "--help", "--version" };
+    const char *near = bw__nearest(argv[1], own, 2), *rest;
+    for (int i = 2; i < argc; i++)
+        for (int v = 0; v < N_VERBS; v++)
+            if (split_name(&rest, VERBS[v], argv[i]))
+                cli_usage_error("%s: the verb comes first: blockwise %s ...", argv[1], VERBS[v]->name);
+    if (near) cli_usage_error("unknown option %s, the nearest is %s", argv[1], near);
+    cli_usage_error("unknown option %s; the verb comes first, see 'blockwise --help'", argv[1]);
 }
 
 int main(int argc, char **argv)
@@ -121,18 +155,22 @@ int main(int argc, char **argv)
     atexit(flush_output);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is then an error of the write */
     cli_ranks_begin();
-    if (argc < 2) cli_usage_error("needs a verb; see 'blockwise --help'");
+    if (argc < 2) {
+        if (cli_ranks_speaks()) print_overview(stderr);
+        cli_usage_error("needs a verb");
+    }
+    if (is_help(argv[1]) && argc > 2) help_behind_verb(argc, argv);
     if (is_help(argv[1])) {
         print_overview(stdout);
         return 0;
     }
-    if (strcmp(argv[1], "--version") == 0) {
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
         printf("blockwise %s (%s)\nMPI: %s\n", BW_VERSION, BW_GIT, bw_comm_library());
         return 0;
     }
     if (strcmp(argv[1], "--complete") == 0) return cli_complete(argc - 2, argv + 2);
     if (strcmp(argv[1], "--manual") == 0 && argc == 4) return cli_manual(argv[2], argv[3]);
-    if (argv[1][0] == '-') cli_usage_error("unknown option %s; see 'blockwise --help'", argv[1]);
+    if (argv[1][0] == '-') option_first(argc, argv);
 
     const cli_verb *verb = find_verb(&words, argc, argv);
     char *command = cli_command_line(argc, argv);

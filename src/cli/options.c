@@ -1,4 +1,5 @@
 /* The command line of every verb: one table of options, parsed by argp. */
+#include "base/nearest.h"
 #include "cli/cli.h"
 #include <argp.h>
 #include <errno.h>
@@ -468,6 +469,50 @@ static void build_argp(verb_argp *a, const cli_verb *verb)
     a->argp.doc = a->doc;
 }
 
+/* "optimizer.lr" for "lr", a key's last word; false where no key has it. */
+static bool key_called(bw_config_key *key, const char *word)
+{
+    char name[64];
+    (void)snprintf(name, sizeof name, "%s", word);
+    for (char *p = name; *p; p++)
+        if (*p == '-') *p = '_';
+    for (int i = 0; bw_config_key_at(key, i); i++) {
+        const char *last = strrchr(key->name, '.');
+        if (strcmp(last ? last + 1 : key->name, name) == 0 || strcmp(key->name, name) == 0) return true;
+    }
+    return false;
+}
+
+_Noreturn static void unknown_option(const verb_argp *a, const char *name)
+{
+    bw_config_key key;
+    const char *near = bw__nearest(name, a->names, a->n_names);
+    for (int i = 0; i < a->n_names; i++)
+        if (!near && strcmp(a->names[i], "set") == 0 && key_called(&key, name))
+            cli_usage_error("unknown option --%s; it is a setting: --set %s=VALUE", name, key.name);
+    cli_usage_error("unknown option --%s%s%s; see '%s --help'", name, near ? ", the nearest is --" : "",
+                    near ? near : "", a->title);
+}
+
+/* Options have no short forms: that of `-q` is the first that begins with it. */
+_Noreturn static void unknown_letter(const verb_argp *a, const char *word)
+{
+    for (int i = 0; i < a->n_names; i++)
+        if (a->names[i][0] == word[1])
+            cli_usage_error("unknown option %s; options have long names: --%s", word, a->names[i]);
+    cli_usage_error("unknown option %s; see '%s --help'", word, a->title);
+}
+
+static bool is_option(const verb_argp *a, const char *word)
+{
+    if (strncmp(word, "--", 2) != 0) return false;
+    for (int i = 0; i < a->n_names; i++)
+        if (strlen(a->names[i]) == strcspn(word + 2, "=") &&
+            strncmp(a->names[i], word + 2, strcspn(word + 2, "=")) == 0)
+            return true;
+    return false;
+}
+
 /* Finds what getopt would complain about before it does, so that the message can name the nearest
  * option. Returns how many words of argv the option takes. */
 static int check_long_option(const verb_argp *a, const char *word, const char *next)
@@ -483,16 +528,13 @@ static int check_long_option(const verb_argp *a, const char *word, const char *n
         found = i;
         if (exact) break;
     }
-    if (matches == 0) {
-        const char *near = cli_nearest(name, a->names, a->n_names);
-        cli_usage_error("unknown option --%s%s%s%s; see '%s --help'", name, near ? ", the nearest is --" : "",
-                        near ? near : "", "", a->title);
-    }
+    if (matches == 0) unknown_option(a, name);
     if (matches > 1) cli_usage_error("option --%s is short for several; see '%s --help'", name, a->title);
     bool has_value = word[2 + n] == '=';
     if (!a->takes_value[found] && has_value) cli_usage_error("option --%s takes no value", a->names[found]);
-    if (a->takes_value[found] && !has_value && !next)
-        cli_usage_error("option --%s needs a value; see '%s --help'", a->names[found], a->title);
+    if (a->takes_value[found] && !has_value && (!next || is_option(a, next)))
+        cli_usage_error("option --%s needs a value%s%s; see '%s --help'", a->names[found],
+                        next ? ", and is followed by " : "", next ? next : "", a->title);
     return a->takes_value[found] && !has_value ? 2 : 1;
 }
 
@@ -504,10 +546,31 @@ static void check_words(const verb_argp *a, int argc, char **argv)
         if (strncmp(word, "--", 2) == 0)
             i += check_long_option(a, word, i + 1 < argc ? argv[i + 1] : NULL);
         else if (word[0] == '-' && word[1] != '\0' && strcmp(word, "-h") != 0 && strcmp(word, "-?") != 0)
-            cli_usage_error("unknown option %s; see '%s --help'", word, a->title);
+            unknown_letter(a, word);
         else
             i++;
     }
+}
+
+static bool has_option(const cli_verb *verb, cli_key wanted)
+{
+    for (const cli_key *key = verb->options; *key != CLI_END; key++)
+        if (*key == wanted) return true;
+    return false;
+}
+
+static void check_arguments(const cli_options *o, const cli_verb *verb)
+{
+    if (o->n_arguments < verb->min_arguments)
+        cli_usage_error("needs %s%s; see 'blockwise %s --help'", verb->arguments,
+                        strcmp(verb->arguments, "MODEL") == 0 ? ", a run folder or a file of weights" : "",
+                        verb->name);
+    if (o->n_arguments <= verb->max_arguments) return;
+    const char *extra = o->arguments[verb->max_arguments];
+    if (has_option(verb, CLI_DATA) && !o->data && !o->train)
+        cli_usage_error("%s: images are named by an option: --data %s; see 'blockwise %s --help'", extra,
+                        extra, verb->name);
+    cli_usage_error("%s: one argument too many; see 'blockwise %s --help'", extra, verb->name);
 }
 
 void cli_options_parse(cli_options *options, const cli_verb *verb, int argc, char **argv)
@@ -527,11 +590,7 @@ void cli_options_parse(cli_options *options, const cli_verb *verb, int argc, cha
     argp_err_exit_status = CLI_EXIT_USAGE;
     if (argp_parse(&a.argp, argc, argv, 0, NULL, options) != 0)
         cli_usage_error("the command line could not be understood; see '%s --help'", a.title);
-    if (options->n_arguments < verb->min_arguments)
-        cli_usage_error("needs %s; see '%s --help'", verb->arguments, a.title);
-    if (options->n_arguments > verb->max_arguments)
-        cli_usage_error("%s: one argument too many; see '%s --help'", options->arguments[verb->max_arguments],
-                        a.title);
+    check_arguments(options, verb);
 }
 
 void cli_options_clear(cli_options *options)

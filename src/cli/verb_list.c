@@ -1,4 +1,5 @@
 /* `blockwise list`: what can be chosen from. */
+#include "base/nearest.h"
 #include "cli/cli.h"
 #include "formats/config_schema.h"
 #include <string.h>
@@ -72,7 +73,7 @@ static int run_list(const cli_options *options)
         SUBJECTS[i].print();
         return 0;
     }
-    const char *near = cli_nearest(word, names, N_SUBJECTS);
+    const char *near = bw__nearest(word, names, N_SUBJECTS);
     cli_error("nothing called '%s' to list%s%s%s; see 'blockwise list --help'", word,
               near ? ", the nearest is '" : "", near ? near : "", near ? "'" : "");
     return CLI_EXIT_USAGE;

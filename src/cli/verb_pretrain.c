@@ -179,8 +179,13 @@ out:
 
 static void check_pretrain(const cli_options *o)
 {
-    if (!o->data && !o->train) cli_usage_error("needs --data PATH, the images to learn from");
-    if (!o->out) cli_usage_error("needs --out RUN, the folder to create");
+    const bool data = o->data || o->train;
+    if (data && o->out) return;
+    cli_usage_error(
+        "needs %s%s%s; see 'blockwise pretrain --help', and 'blockwise list recipes' for settings "
+        "that go together",
+        data ? "" : "--data PATH, the images to learn from", data || o->out ? "" : ", and ",
+        o->out ? "" : "--out RUN, the folder to create");
 }
 
 /* Of rank 0, whose settings are the run's: other hosts need not have the files. */

@@ -1,4 +1,5 @@
 /* The public face of every format: finds the format, and passes the calls on. */
+#include "base/nearest.h"
 #include "data/blob.h"
 #include "data/brace.h"
 #include "data/dataset_internal.h"
@@ -12,6 +13,7 @@ static const bw_data_format *const formats[] = {
     &bw__format_tar,   &bw__format_idx,  &bw__format_cifar10,       &bw__format_cifar100, &bw__format_stl10,
     &bw__format_image, &bw__format_list, &bw__format_class_folders, &bw__format_folder,
 };
+enum { HINT_ROOM = 2048 };
 #define N_FORMATS (sizeof formats / sizeof *formats)
 
 int bw_dataset_format_at(const char **name, const char **help, int index)
@@ -61,9 +63,10 @@ bw_status bw_dataset_open(bw_dataset **out, const char *path, bw_split split, co
         if (!format) found = &bw__format_tar;
         format = found->name;
     } else if (!there) {
-        bool missing = errno == ENOENT || errno == ENOTDIR;
-        return bw_fail(missing ? BW_EDATA : BW_EIO, "%s: %s", path,
-                       missing ? "no such file or folder" : strerror(errno));
+        char hint[HINT_ROOM];
+        if (errno != ENOENT && errno != ENOTDIR) return bw_fail(BW_EIO, "%s: %s", path, strerror(errno));
+        bw__missing_hint(hint, sizeof hint, path);
+        return bw_fail(BW_EDATA, "%s: no such file or folder%s", path, hint);
     }
     if (!format) BW_TRY(find_format(&found, path, S_ISDIR(info.st_mode)));
     BW_TRY(BW_ALLOC(&dataset, 1));

@@ -1,4 +1,5 @@
 /* Finding keys by what a user wrote, and the listing of all keys. */
+#include "base/nearest.h"
 #include "formats/config_schema.h"
 #include <stdio.h>
 #include <string.h>
@@ -53,31 +54,6 @@ bool bw__key_is_group(const char *path)
     return false;
 }
 
-static int min3(int a, int b, int c)
-{
-    int m = a < b ? a : b;
-    return m < c ? m : c;
-}
-
-/* Levenshtein's distance, row by row: how many letters must change, come or go. */
-static int distance(const char *a, const char *b)
-{
-    int row[BW_KEY_NAME];
-    int width = (int)strlen(b);
-    for (int j = 0; j <= width; j++)
-        row[j] = j;
-    for (int i = 1; a[i - 1]; i++) {
-        int diagonal = row[0];
-        row[0] = i;
-        for (int j = 1; j <= width; j++) {
-            int above = row[j];
-            row[j] = min3(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
-            diagonal = above;
-        }
-    }
-    return row[width];
-}
-
 /* Of a name as written to a key: a name without its group ("lr") is compared to the keys' last words too, and
  * one without the last words of a key ("optimizer.decay") is near to it however long they are. */
 static int key_distance(const char *path, const char *name)
@@ -85,9 +61,9 @@ static int key_distance(const char *path, const char *name)
     const char *last = strrchr(name, '.');
     size_t length = strlen(path);
     if (strncmp(path, name, length) == 0 && name[length] == '_') return 1;
-    int whole = distance(path, name);
+    int whole = bw__word_distance(path, name);
     if (!last || strchr(path, '.')) return whole;
-    int part = distance(path, last + 1);
+    int part = bw__word_distance(path, last + 1);
     return part < whole ? part : whole;
 }
 

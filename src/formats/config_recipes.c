@@ -1,5 +1,6 @@
 /* Recipes: named configurations, one YAML file each. */
 #define _GNU_SOURCE /* dladdr1 */
+#include "base/nearest.h"
 #include "formats/config_source.h"
 #include <ctype.h>
 #include <dirent.h>
@@ -125,7 +126,12 @@ bw_status bw__recipe_unknown(const char *name)
                        "folder",
                        name, folder);
     }
-    return bw_fail(BW_EINVAL, "unknown recipe '%.60s'; there are: %s", name, list);
+    const char *all[MAX_RECIPES];
+    for (int i = 0; i < n; i++)
+        all[i] = names[i];
+    const char *near = bw__nearest(name, all, n);
+    return bw_fail(BW_EINVAL, "unknown recipe '%.60s'; there are: %s%s%s%s", name, list,
+                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 bw_status bw_config_load_recipe(bw_config *config, const char *name)

@@ -1,4 +1,5 @@
 /* Single values of the schema: from text, checked, to text. */
+#include "base/nearest.h"
 #include "formats/config_schema.h"
 #include "formats/real_text.h"
 #include <errno.h>
@@ -227,7 +228,14 @@ static bw_status assign_word(bw_config *config, const bw_key *key, const char *t
         memcpy(place(config, key), &i, sizeof i);
         return BW_OK;
     }
-    return refuse(key, text, "is not one of them");
+    int n = 0;
+    while (key->names[n])
+        n++;
+    const char *near = bw__nearest(text, key->names, n);
+    if (!near) return refuse(key, text, "is not one of them");
+    char what[128];
+    (void)snprintf(what, sizeof what, "is not one of them, the nearest is '%.64s'", near);
+    return refuse(key, text, what);
 }
 
 /* All of the list is written, so that equal lists are equal bytes. */

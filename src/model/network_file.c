@@ -2,6 +2,7 @@
  * strict=True; heads and projectors are in a file of their own. */
 #include "base/memory.h"
 #include "base/folder.h"
+#include "base/nearest.h"
 #include "formats/config_schema.h"
 #include "formats/safetensors.h"
 #include "model/network_entries.h"
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { HINT_ROOM = 2048 };
 #define MAX_UNITS 64 /* residual units of a stage; ResNet-152 has 36 */
 
 static const char *const arch_names[] = { "resnet18", "resnet34", "resnet50", "resnet101" };
@@ -156,9 +158,14 @@ static bw_status find_files(char **out_trunk, char **out_heads, const char *path
     bw_status st = BW_OK;
     struct stat info;
 
-    if (stat(path, &info) != 0)
-        return bw_fail(BW_EDATA, "%s: %s; give a run folder, a .safetensors file or one of torch.save()",
-                       path, strerror(errno));
+    if (stat(path, &info) != 0) {
+        char hint[HINT_ROOM] = "";
+        if (errno == ENOENT) bw__missing_hint(hint, sizeof hint, path);
+        return bw_fail(BW_EDATA, "%s: %s%s%s", path, strerror(errno), hint,
+                       hint[0] && hint[strlen(hint) - 1] == '?'
+                           ? ""
+                           : "; give a run folder, a .safetensors file or one of torch.save()");
+    }
     if (S_ISDIR(info.st_mode)) {
         BW_TRY(bw__folder_file(out_trunk, path, "model.safetensors"));
         if (stat(*out_trunk, &info) != 0)

@@ -44,6 +44,25 @@ for what in step loader matmul comm; do
   printf '%s' "$stdout" | grep -q "Usage: blockwise bench $what" || fail "bench --help does not show $what"
 done
 expect 2 "^blockwise: needs a verb"
+for line in '^  pretrain +' '^First steps' '^  blockwise pretrain --data PATH --out RUN'; do
+  printf '%s\n' "$stderr" | grep -qE -- "$line" || fail "the program alone does not say '$line': $stderr"
+done
+expect 0 "" help
+[ "$stdout" = "$overview" ] || fail "help is not --help"
+expect 0 "" knn --help
+knn=$stdout
+expect 0 "" help knn
+[ "$stdout" = "$knn" ] || fail "'help knn' is not 'knn --help'"
+expect 0 "" help bench
+says "Usage: blockwise bench matmul"
+expect 0 "" version
+says '^blockwise [0-9]'
+expect 2 "unknown option --verison, the nearest is --version" --verison
+expect 2 "^blockwise: --data: the verb comes first: blockwise knn" --data x knn
+expect 2 "unknown verb 'pretrian', the nearest is 'pretrain'" pretrian
+expect 2 "unknown verb 'knm', the nearest is 'knn'" help knm
+expect 2 "^blockwise: bench: needs step\|loader\|matmul\|comm" bench
+expect 2 "unknown 'stpe', the nearest is 'step'" bench stpe
 expect 2 "unknown verb 'lst', the nearest is 'list'" lst
 expect 2 "unknown verb 'zzzzzzzz'; see" zzzzzzzz
 expect 2 "unknown option --halp, the nearest is --help" list --halp
