@@ -6,7 +6,7 @@ packages=(build-essential cmake ninja-build pkg-config
   libopenmpi-dev openmpi-bin libyaml-dev libjansson-dev libxxhash-dev liblapacke-dev libopenblas-dev
   libprotobuf-c-dev protobuf-c-compiler libonnx-dev libisal-dev libzip-dev libjs-dygraphs libmicrohttpd-dev
   libcmocka-dev file dataset-fashion-mnist iproute2 iputils-ping)
-[ "${1:-}" = --ci ] && packages+=(clang clang-format libomp-dev mpich libmpich-dev python3-protobuf python3-opencv doxygen
+[ "${1:-}" = --ci ] && packages+=(clang clang-format libomp-dev mpich libmpich-dev python3-protobuf python3-numpy python3-opencv doxygen
   chromium chromium-driver python3-selenium fonts-dejavu-core mandoc groff-base zsh fish debootstrap)
 
 # Exported ONNX models are also run in onnxruntime, which is a package of npm. It stays outside of the tree; without
