@@ -42,7 +42,7 @@ static void print_overview(FILE *to)
           "  blockwise data check PATH\n"
           "  blockwise pretrain --data PATH --out RUN     with settings by --recipe ('blockwise list "
           "recipes')\n"
-          "  blockwise inspect RUN\n",
+          "  blockwise report RUN\n",
           to);
     fputs("\n'blockwise VERB --help' shows the options of a verb and their defaults.\n"
           "  --help         this text\n"
