@@ -49,6 +49,8 @@ bw_status bw_network_save(const bw_network *network, const char *trunk_path, con
 /** Writes config.json as timm and the Hugging Face hub have it beside a trunk: architecture, number of
  *  features, no classes, and under "pretrained_cfg" size, mean, std, interpolation and crop of the evaluation
  *  transform; under "blockwise" what timm's classes have no word for: width and stem.
+ *  @param network  what is described
+ *  @param path     the file to write
  *  @param weights  name of the trunk's file in the same folder
  *  A file that is there already stays, with a warning, unless it was written here for `weights`.
  *  @return BW_OK; BW_EIO; BW_ENOMEM */
@@ -62,7 +64,11 @@ bw_status bw_network_save_config(const bw_network *network, const char *path, co
  *  feature, and the names of the classes as a JSON array under "classes" in the metadata. Batch, height and
  *  width are free, but for the head lsp: its cells are of the configured image size. Same network, same
  *  bytes. Written aside and renamed.
- *  @param probe  NULL: no classifier
+ *  @param network  whose weights are copied
+ *  @param path     the file to write
+ *  @param block    the last block of the model, from 0
+ *  @param feature  the feature of that block
+ *  @param probe    NULL: no classifier
  *  @return BW_OK; BW_EINVAL (no such block; a head that is not there); BW_EDATA (no file of classifiers, or
  *          none of this feature); BW_ESHAPE (a classifier of another network); BW_EIO; BW_ENOMEM */
 BW_API BW_MUST_CHECK

@@ -92,8 +92,9 @@ const cli_verb cli_embed = {
     .summary = "Write the features of images as a NumPy array",
     .notes = CLI_MODEL ". Rows keep the order of the images, those of folders by name; one that cannot be "
                        "read has no row, label or name. Features are float32, labels int64, names strings.",
-    .examples = "blockwise embed runs/mine --data photos/ --out features.npy\n"
-                "blockwise embed net.safetensors --data photos/ --out f.npy --block 2",
+    .examples =
+        "blockwise embed runs/mine --data photos/ --out features.npy --labels labels.npy --names names.npy\n"
+        "blockwise embed net.safetensors --data photos/ --out f.npy --block 2",
     .options = { CLI_DATA, CLI_FEATURES_OUT, CLI_LABELS, CLI_NAMES, CLI_ONE_BLOCK, CLI_ONE_FEATURE, CLI_SPLIT,
                  CLI_THREADS, CLI_DATA_FORMAT, CLI_QUIET, CLI_END },
     .interruptible = true,

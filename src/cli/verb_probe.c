@@ -110,7 +110,8 @@ const cli_verb cli_probe = {
     .notes = CLI_MODEL
     "; a run folder also receives the result as probe.json. Accuracies are per cent of the test split.",
     .examples = "blockwise probe runs/mine --data labelled/\n"
-                "blockwise probe runs/mine --data labelled/ --block all --concat --json",
+                "blockwise probe runs/mine --data labelled/ --block all --concat --json\n"
+                "blockwise probe runs/mine --data labelled/ --save probe.safetensors",
     .options = { CLI_SPLIT_DATA, CLI_TRAIN, CLI_TEST, CLI_BLOCK, CLI_CONCAT, CLI_FEATURE, CLI_PROTOCOL,
                  CLI_EPOCHS, CLI_IMAGES, CLI_SEED, CLI_SAVE, CLI_THREADS, CLI_DATA_FORMAT, CLI_JSON,
                  CLI_QUIET, CLI_END },
