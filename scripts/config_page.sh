@@ -47,8 +47,9 @@ echo "|---|---|"
 echo
 echo "Comments in the files, in \`recipes/\`, say which values are published and which are ours."
 
-# NAME: HELP, then an indented line "TYPE; RANGE; default VALUE".
-"$program" list config | awk '
+# NAME: HELP, then an indented line "TYPE; RANGE; [only with KEY WORDS; ]default VALUE".
+own=$("$program" list config | sed -n 's/.*any key of \(.*\), as in .*/\1/p') # groups that single blocks may have
+"$program" list config | awk -v own=" $own " '
   function group(name) { return index(name, ".") ? substr(name, 1, index(name, ".") - 1) : "the run" }
   /^(blocks|extends)/ { exit }
   /^[^ ]/ {
@@ -63,10 +64,18 @@ echo "Comments in the files, in \`recipes/\`, say which values are published and
     standard = substr(text, at + length("; default "))
     range = substr(text, 1, at - 1)
     sub(/^[^;]*; /, "", range)
+    if (match(range, /; only with .*$/)) {
+      used = substr(range, RSTART + length("; only with "))
+      sub(/^[^ ]*/, "`&`", used)
+      help = help ". Only with " used
+      range = substr(range, 1, RSTART - 1)
+    }
     gsub(/\|/, "\\|", range)
     if (group(name) != before) {
       before = group(name)
-      printf "\n## %s\n\n| key | default | allowed | meaning |\n|---|---|---|---|\n", before
+      printf "\n## %s\n\n", before
+      if (own ~ "[ ,]" before "[ ,]") printf "Single blocks may have their own: `blocks[k].%s.KEY`.\n\n", before
+      printf "| key | default | allowed | meaning |\n|---|---|---|---|\n"
     }
     printf "| `%s` | `%s` | %s | %s |\n", name, standard, range, help
   }'

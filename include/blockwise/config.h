@@ -276,6 +276,7 @@ BW_API bw_block_config bw_config_block(const bw_config *config, int k);
 typedef struct bw_config_key {
     const char *name, *type, *help;
     char range[256], default_text[64];
+    char used_with[96]; /**< what the key counts with, "loss.name simclr"; "": with everything */
 } bw_config_key;
 
 /** Fills `key` with number `index` of the schema; false past the last. */

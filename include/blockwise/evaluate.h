@@ -184,7 +184,10 @@ bw_status bw_robustness(bw_robustness_result **out, int *out_n, const bw_network
  *  @param out_row    [n, k] rows of `bank`, overwritten
  *  @param out_cosine [n, k], overwritten, or NULL
  *  @param query      [n, dim]
+ *  @param n          rows of `query`, at least 1
  *  @param bank       [m, dim]
+ *  @param m          rows of `bank`, at least 1
+ *  @param dim        columns of both, at least 1
  *  @param k          1 .. m
  *  @param threads    0: all usable cores
  *  @return BW_OK; BW_EINVAL: a size below 1, or k above m; BW_ENOMEM */
@@ -197,11 +200,15 @@ bw_status bw_nearest(int64_t *out_row, float *out_cosine, const float *query, in
  *
  *  @param out_xy    [n, 2], overwritten
  *  @param out_share [2] share of the whole variance that lies in each direction, the larger first
+ *  @param features  [n, dim]
+ *  @param n         rows, at least 2
+ *  @param dim       columns, at least 2
  *  @return BW_OK; BW_EINVAL: n or dim below 2, or all rows are the same; BW_ENONFINITE: a value is not
  *          finite; BW_EKERNEL; BW_ENOMEM */
 BW_API BW_MUST_CHECK
 bw_status bw_feature_map(float *out_xy, double *out_share, const float *features, int64_t n, int64_t dim);
 
+/** Of bw_correlation(); begin with bw_correlation_options_default(). */
 typedef struct bw_correlation_options {
     int64_t images; /**< at most so many of the data set, in whole batches of the loader; 0: all. 512 */
     int shown;      /**< most dimensions of the matrix that is returned, evenly spaced; 0: all. 64 */
@@ -209,6 +216,7 @@ typedef struct bw_correlation_options {
     int threads; /**< 0: all usable cores */
 } bw_correlation_options;
 
+/** One block, by bw_correlation(). */
 typedef struct bw_correlation_result {
     int block;           /**< from 0 */
     int64_t images, dim; /**< N and D */
@@ -224,7 +232,13 @@ BW_API bw_correlation_options bw_correlation_options_default(void);
  *  in evaluation mode, without noise, each column standardised over the N (biased variance + 1e-5),
  *  C = A^T B / N. A block without a projector (those before the last of a run end to end) has no result.
  *
- *  @param out [*out_n] results, one for each block that has a projector, freed with one free()
+ *  @param out      [*out_n] results, one for each block that has a projector, freed with one bw_free()
+ *  @param out_n    their number
+ *  @param network  read, and unchanged
+ *  @param dataset  any images; no labels are needed
+ *  @param options  what to do
+ *  @param progress called now and then, or NULL
+ *  @param user     given to `progress`
  *  @return BW_OK; BW_EINVAL: the network has no heads; BW_EDATA: fewer than two images, or unreadable ones
  * beyond data.max_bad; BW_EINTERRUPTED; BW_EKERNEL; BW_ENONFINITE; BW_ENOMEM */
 BW_API BW_MUST_CHECK

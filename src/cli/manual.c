@@ -257,7 +257,9 @@ static int write_config(const pages *all)
     for (int i = 0; bw_config_key_at(&key, i); i++) {
         put_entry(to, key.name, key.help);
         char allowed[512];
-        (void)snprintf(allowed, sizeof allowed, "%s; %s; default %s", key.type, key.range, key.default_text);
+        (void)snprintf(allowed, sizeof allowed, "%s; %s; %s%s%sdefault %s", key.type, key.range,
+                       *key.used_with ? "only with " : "", key.used_with, *key.used_with ? "; " : "",
+                       key.default_text);
         fputs(".br\n", to);
         put_text(to, allowed);
     }

@@ -29,7 +29,9 @@ static void list_config(void)
 {
     bw_config_key key;
     for (int i = 0; bw_config_key_at(&key, i); i++)
-        printf("%s: %s\n    %s; %s; default %s\n", key.name, key.help, key.type, key.range, key.default_text);
+        printf("%s: %s\n    %s; %s; %s%s%sdefault %s\n", key.name, key.help, key.type, key.range,
+               *key.used_with ? "only with " : "", key.used_with, *key.used_with ? "; " : "",
+               key.default_text);
     puts("blocks[k].KEY: block k, counted from 1, has a value of its own for KEY\n"
          "    any key of head, projector, loss, noise and optimizer, as in blocks[2].head.pool\n"
          "extends: in a file: a recipe, or a file named from the folder of this one, to begin with\n"

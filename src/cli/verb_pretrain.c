@@ -235,10 +235,10 @@ const cli_verb cli_pretrain = {
     .notes =
         "Settings: default < recipe < file < --set. SIGINT and SIGTERM save and stop (exit status 130, 143; "
         "continue with --resume), SIGUSR1 saves and goes on.",
-    .examples = "blockwise pretrain --data photos/ --out runs/mine\n"
+    .examples = "blockwise pretrain --recipe pictures --data photos/ --out runs/mine\n"
                 "blockwise pretrain --recipe cifar10 --data cifar/ --out runs/cifar\n"
                 "blockwise pretrain --data photos/ --out runs/mine --resume\n"
-                "mpirun -np 4 blockwise pretrain --data photos/ --out runs/mine",
+                "mpirun -np 4 blockwise pretrain --recipe pictures --data photos/ --out runs/mine",
     .options = { CLI_DATA, CLI_TRAIN_ALIAS, CLI_RUN_OUT, CLI_RECIPE, CLI_CONFIG, CLI_SET, CLI_RESUME,
                  CLI_INIT, CLI_DATA_FORMAT, CLI_JSON, CLI_QUIET, CLI_VERBOSE, CLI_END },
     .interruptible = true,

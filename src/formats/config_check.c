@@ -135,6 +135,18 @@ static void words_text(char out[BW_KEY_TEXT], const use *u, const char *between)
     }
 }
 
+void bw__config_used_with(char *out, size_t size, int index)
+{
+    char words[BW_KEY_TEXT];
+    *out = '\0';
+    for (int i = 0; i < N_USES; i++) {
+        if (bw__key_find(USES[i].key) != index) continue;
+        words_text(words, &USES[i], " or ");
+        (void)snprintf(out, size, "%s %s%s", USES[i].by, words,
+                       strcmp(USES[i].key, "loss.classes") == 0 ? ", or probe.every" : "");
+    }
+}
+
 /* `key` is that of the run (block BW_OF_RUN) or of one block. */
 static bw_status refuse_unused(const bw_config *c, const use *u, const bw_key *key, int block)
 {

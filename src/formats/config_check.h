@@ -18,6 +18,9 @@ bw_status bw__config_check_sense(const bw_config *config);
  */
 bool bw__config_unused_at(char *out, size_t size, const bw_config *config, int index);
 
+/* What key number `index` counts with, "loss.name simclr or vicreg"; "" where that is everything. */
+void bw__config_used_with(char *out, size_t size, int index);
+
 /* Log lines at the start of a run: the defaults that follow from other settings, what single blocks have of
  * their own, and what has no effect. `config` is resolved. */
 void bw__config_say(const bw_config *config);

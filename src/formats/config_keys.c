@@ -1,5 +1,6 @@
 /* Finding keys by what a user wrote, and the listing of all keys. */
 #include "base/nearest.h"
+#include "formats/config_check.h"
 #include "formats/config_schema.h"
 #include <stdio.h>
 #include <string.h>
@@ -159,6 +160,7 @@ bool bw_config_key_at(bw_config_key *key, int index)
     bw__key_range(range, k);
     (void)snprintf(key->range, sizeof key->range, "%.*s", (int)sizeof key->range - 1, range);
     (void)snprintf(key->default_text, sizeof key->default_text, "%s", k->default_text);
+    bw__config_used_with(key->used_with, sizeof key->used_with, index);
     return true;
 }
 

@@ -1,4 +1,4 @@
-"""Commands on the project's pages, in code blocks and in code of a line: `blockwise VERB ...` names a verb there is and
+"""Commands on the project's pages, in code blocks and in code of a line, and the examples of --help: `blockwise VERB ...` names a verb there is and
 options of its --help, --recipe a recipe, --set a setting, and README.md names every verb. The program is asked, so a page
 cannot outlive what it describes. Before it judges, the check is run on commands that are wrong.
 
@@ -95,6 +95,13 @@ for page, text in pages(TOP):
             why = check(command)
             if why:
                 wrong.append(f"{page}: blockwise {' '.join(command)}: {why}")
+for verb in VERBS:
+    examples = said(*verb.split(), "--help").partition("\nExamples:\n")[2]
+    for command in commands(examples):
+        count += 1
+        why = check(command)
+        if why:
+            wrong.append(f"{verb} --help: blockwise {' '.join(command)}: {why}")
 readme = next(text for page, text in pages(TOP) if page == "README.md")
 wrong += [f"README.md: does not name the verb '{verb}'" for verb in VERBS
           if not all(re.search(rf"\b{word}\b", readme) for word in verb.split())]

@@ -378,6 +378,9 @@ static void every_key_is_listed_with_range_default_and_help(void **state)
     assert_string_equal(key.default_text, "cbe");
     assert_true(bw_config_key_at(&key, bw__key_find("train.steps")));
     assert_string_equal(key.range, "0..1000000000000, or auto");
+    assert_string_equal(key.used_with, "");
+    assert_true(bw_config_key_at(&key, bw__key_find("noise.sigma")));
+    assert_string_equal(key.used_with, "noise.kind all or hw or c");
 }
 
 static void file_is_read_and_named_in_messages(void **state)
