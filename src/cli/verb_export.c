@@ -59,7 +59,7 @@ const cli_verb cli_export = {
     "metadata has mean, standard deviation and size of the images, and the names of the classes.",
     .examples = "blockwise export runs/mine --out net/model.safetensors\n"
                 "blockwise export runs/mine --format onnx --block 4 --out net.onnx\n"
-                "blockwise export runs/mine --format onnx --probe probe.safetensors --out classifier.onnx",
+                "blockwise export runs/mine --format onnx --probe p.safetensors --out c.onnx",
     .options = { CLI_EXPORT_FORMAT, CLI_EXPORT_OUT, CLI_ONE_BLOCK, CLI_EXPORT_FEATURE, CLI_PROBE, CLI_END },
     .run = run_export
 };
