@@ -37,15 +37,23 @@ function stateSentence(run) {
     + (e.images ? `, ${number(e.images)} images.` : ".");
 }
 
-/* kNN of block k (from 1) here and in the random network. */
+/* Entries of evaluation for the block that training calls `block` (from 1): end to end there is one, and what it made
+ * is seen at the last of the cuts. */
+function ofBlock(run, entries, block) {
+  const numbers = entries.map(e => e.block).filter(isNumber);
+  const wanted = run.settings["train.order"] === "end-to-end" ? Math.max(...numbers) : block;
+  return entries.filter(e => e.block === wanted);
+}
+
+/* kNN of the block here and in the random network. */
 function knnOf(run, block) {
   const knn = run.pictures && run.pictures.knn;
-  return knn ? knn.blocks.find(b => b.block === block) : undefined;
+  return knn ? ofBlock(run, knn.blocks, block)[0] : undefined;
 }
 
 function probeOf(run, block) {
-  const entries = Array.isArray(run.probe) ? run.probe : [];
-  return entries.find(p => p.block === block && p.feature === "head") || entries.find(p => p.block === block);
+  const entries = ofBlock(run, Array.isArray(run.probe) ? run.probe : [], block);
+  return entries.find(p => p.feature === "head") || entries[0];
 }
 
 /* Against random initialisation, in words: a difference of two standard errors (at most) is one. */
@@ -78,8 +86,14 @@ function summaryPart(id, run, heading) {
     verdicts.length > 0 ? h("ul", { class: "cards" }, verdicts.map(v => verdictCard(run, v))) : null,
     verdicts.length > 0 ? h("p", { class: "note" }, "Arrows go from random initialisation, the first steps of the run, to its last steps. "
       + "“Learnt” says that nothing is plainly wrong; how good the features are, kNN and probe say.") : null,
-    run.pictures && run.pictures.knn ? h("p", { class: "note" }, run.pictures.knn.protocol) : null,
+    run.pictures && run.pictures.knn ? knnTable(run.pictures.knn) : null,
     probeTable(run));
+}
+
+function knnTable(knn) {
+  return details("Nearest neighbours of each block, and how they were counted",
+    table("Nearest neighbours of each block", ["block", "at the end", "at random initialisation"],
+      knn.blocks.map(b => [String(b.block), percent(b.top1), percent(b.random_top1)])), h("p", { class: "note" }, knn.protocol));
 }
 
 function probeTable(run) {

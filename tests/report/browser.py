@@ -1,6 +1,6 @@
 """Looks at pages of `blockwise report` in Chromium. Called by browser.sh:
 
-    browser.py ONE_RUN.html TWO_RUNS.html ADDRESS METRICS GROWING WORK
+    browser.py ONE_RUN.html TWO_RUNS.html END_TO_END.html ADDRESS METRICS GROWING WORK
 
 ADDRESS serves the run folder GROWING, whose metrics.jsonl has the first lines of METRICS. With the environment variable
 BW_SCREENSHOTS set to a folder, pictures of the pages go there."""
@@ -160,6 +160,18 @@ def look_at_one_run(browser, path):
     no_errors(browser, "one run")
 
 
+def look_at_end_to_end(browser, path):
+    """Training has one block, evaluation sees four: the card of the one has the figures of the last."""
+    show(browser, "file://" + path, 1200)
+    rows = browser.execute_script("return [...reportData.runs[0].pictures.knn.blocks].map(b => percent(b.top1))")
+    card = browser.find_element(By.CSS_SELECTOR, ".card").text.replace("\u00a0", " ")
+    check(len(rows) == 4 and rows[3].replace("\u00a0", " ") in card, f"{rows} at the cuts, the card says {card!r}")
+    check("40.0 %" in card, f"the probe of the last block is not on the card: {card!r}")
+    for wrong in browser.execute_script(STRUCTURE):
+        check(False, f"end to end: {wrong}")
+    no_errors(browser, "end to end")
+
+
 def use_keys(browser, path):
     show(browser, "file://" + path, 1200)
     reached = set()
@@ -255,10 +267,11 @@ def watch(browser, address, metrics, growing):
 
 
 def main():
-    one, two, address, metrics, growing, work = sys.argv[1:]
+    one, two, end_to_end, address, metrics, growing, work = sys.argv[1:]
     browser = open_browser(work)
     try:
         look_at_one_run(browser, one)
+        look_at_end_to_end(browser, end_to_end)
         use_keys(browser, one)
         look_at_two_runs(browser, two)
         watch(browser, address.strip(), metrics, growing)

@@ -15,7 +15,11 @@ expect 0 "" "${pretrain[@]}" --out "$work/run" --set train.epochs=8
 expect 0 "" "${pretrain[@]}" --out "$work/other" --set train.epochs=4 --set optimizer.lr=0.1
 # Names that would be HTML.
 mv "$work/other" "$work/<b>other & \"quoted\""
+expect 0 "" "${pretrain[@]}" --out "$work/whole" --set train.order=end-to-end --set train.epochs=2
+echo '[{"block":3,"feature":"head","top1":30,"top5":90},{"block":4,"feature":"head","top1":40,"top5":95}]' \
+  >"$work/whole/probe.json"
 expect 0 "" report "$work/run" --quiet
+expect 0 "" report "$work/whole" --quiet
 expect 0 "" report "$work/run" "$work/<b>other & \"quoted\"" --out "$work/two.html" --quiet
 
 # A run of which ten steps are there.
@@ -36,7 +40,7 @@ expect 1 "127.0.0.1:$port: cannot serve: .*--port" report "$work/run" --watch --
 expect 3 "not a run folder" report "$work/data" --watch --port 0
 
 checks=$((checks + 1))
-timeout 240 /usr/bin/python3 "$here/browser.py" "$work/run/report.html" "$work/two.html" "$(cat "$work/address")" \
+timeout 240 /usr/bin/python3 "$here/browser.py" "$work/run/report.html" "$work/two.html" "$work/whole/report.html" "$(cat "$work/address")" \
   "$work/run/metrics.jsonl" "$work/growing" "$work" || fail "the browser found mistakes"
 checks=$((checks + 1))
 kill -INT "$watch"
