@@ -30,7 +30,7 @@ def field(path, name):
 def main():
     blockwise, command = sys.argv[1:]
     flags = field("/proc/cpuinfo", "flags").split()
-    changed = [line for line in output("git", "status", "--porcelain").splitlines() if "docs/performance" not in line]
+    changed = [line for line in output("git", "status", "--porcelain").splitlines() if "docs/performance" not in line and "docs/scaling" not in line]
     print(
         json.dumps(
             {
@@ -40,7 +40,7 @@ def main():
                 "memory_gb": round(int(field("/proc/meminfo", "MemTotal").split()[0]) * 1024e-9, 1),
                 "system": field("/etc/os-release", "PRETTY_NAME"),
                 "kernel": platform.release(),
-                "blockwise": output(blockwise, "--version"),
+                "blockwise": output(blockwise, "--version").partition("\n")[0],
                 "onednn": output("dpkg-query", "-W", "-f=${Version}", "libdnnl2"),
                 "commit": output("git", "rev-parse", "--short=12", "HEAD"),
                 "changed": bool(changed),

@@ -13,6 +13,10 @@ typedef struct passes {
     double trunk_forward, forward, head_backward, trunk_backward;
 } passes;
 
+/* Of what a link carries: bytes of messages in frames of Ethernet, 1448 of 1514, with acknowledgements of
+ * what comes from the other side, 66 bytes for two frames. */
+static const double PAYLOAD = 1448.0 / (1514.0 + 33.0);
+
 struct bw_simulation {
     bw_config config; /* of all ranks together; parallel.* of none */
     bw_link link;
@@ -47,6 +51,24 @@ static bw_status count_passes(bw_simulation *s)
 out:
     bw_trainer_free(t);
     return st;
+}
+
+static void add_sum(bw_messages *sums, const bw_layer_spec *layer)
+{
+    if (layer->bn == BW_NO_BN) return;
+    sums->calls++;
+    sums->bytes += 2 * BW_VIEWS * layer->oc * (int64_t)sizeof(double);
+}
+
+/* In the backward pass of projector and head (train/traffic.c has those of all of the block). */
+static bw_messages head_sums(const bw_simulation *s, int k)
+{
+    const bw_block_spec *spec = &s->outline->spec[k];
+    bw_messages sums = { 0 };
+    if (spec->pool == BW_POOL_CBE) add_sum(&sums, &spec->expand);
+    for (int i = 0; i < spec->n_linear; i++)
+        add_sum(&sums, &spec->linear[i]);
+    return (bw_messages){ sums.calls * s->config.train.split, sums.bytes * s->config.train.split };
 }
 
 static double all_passes(const passes *p)
@@ -85,6 +107,7 @@ bw_status bw_simulation_create(bw_simulation **out, const bw_config *config, con
     s->config = *config;
     s->config.parallel.data = s->config.parallel.block = 1;
     s->link = *link;
+    s->link.bytes_per_s *= PAYLOAD;
     BW_TRY(bw__network_outline(&s->outline, &s->config));
     bw__phases(&s->phases, &s->config, s->outline->blocks, 1);
     count_trunk_gradients(s);
@@ -134,6 +157,7 @@ static bw_timed_block timed_block(const bw_simulation *s, int k, int ranks, bool
         b.forward_s = never ? cost_s + constant_s : cost_s * p->trunk_forward / all;
         return b;
     }
+    if (ranks > 1) b.head_sums = head_sums(s, k);
     b.forward_s = cost_s * p->forward / all * (parts > 1 ? 2.0 : 1.0);
     b.head_s = cost_s * p->head_backward / all;
     b.trunk_s = cost_s * p->trunk_backward / all;

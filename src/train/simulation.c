@@ -40,31 +40,40 @@ static void compute(course *c, double seconds)
     c->row->compute_s += seconds;
 }
 
-/* The step waits for messages that take `seconds`, of them `busy_s` on the link. */
+/* The step waits for what is on the link, and then for messages that take `seconds`, of them `busy_s` on the
+ * link. */
 static void wait_for_messages(course *c, double seconds, double busy_s)
 {
-    if (c->link_until > c->now) c->link_until += busy_s;
-    c->now += seconds;
-    c->row->statistics_s += seconds;
+    const double begin = fmax(c->now, c->link_until), end = begin + seconds;
+    c->row->statistics_s += end - c->now;
     c->row->link_s += busy_s;
+    c->now = end;
 }
 
-/* `share` of the calls and bytes of m, one after the other. */
-static void sum_statistics(course *c, bw_messages m, double share)
+static void sum(course *c, double bytes)
 {
     const bw_link no_delay = { .bytes_per_s = c->link->bytes_per_s };
-    double bytes = share * (double)m.bytes, calls = share * (double)m.calls;
-    double busy_s = bw__link_sum_s(&no_delay, c->ranks, bytes);
-    wait_for_messages(c, busy_s + calls * bw__link_sum_s(c->link, c->ranks, 0.0), busy_s);
+    wait_for_messages(c, bw__link_sum_s(c->link, c->ranks, bytes),
+                      bw__link_sum_s(&no_delay, c->ranks, bytes));
     c->row->sent_bytes += bw__comm_least_sent(BW_COMM_TIME_SUM_F64, 1, c->ranks) * bytes;
 }
 
-static void gather(course *c, bw_messages m)
+static void gather(course *c, double bytes)
 {
     const bw_link no_delay = { .bytes_per_s = c->link->bytes_per_s };
-    double bytes = (double)m.bytes, busy_s = bw__link_gather_s(&no_delay, c->ranks, bytes);
-    wait_for_messages(c, busy_s + (double)m.calls * bw__link_gather_s(c->link, c->ranks, 0.0), busy_s);
+    wait_for_messages(c, bw__link_gather_s(c->link, c->ranks, bytes),
+                      bw__link_gather_s(&no_delay, c->ranks, bytes));
     c->row->sent_bytes += bw__comm_least_sent(BW_COMM_TIME_GATHER, 1, c->ranks) * bytes;
+}
+
+/* Computes for so long, with sums on the way. */
+static void pass(course *c, double seconds, bw_messages sums)
+{
+    if (sums.calls == 0) compute(c, seconds);
+    for (int64_t i = 0; i < sums.calls; i++) {
+        compute(c, seconds / (double)sums.calls);
+        sum(c, (double)sums.bytes / (double)sums.calls);
+    }
 }
 
 static void begin_gradients(course *c, int64_t bytes)
@@ -86,16 +95,20 @@ static void finish(course *c, const bw_timed_block **waiting)
     *waiting = NULL;
 }
 
+static bw_messages without(bw_messages all, bw_messages part)
+{
+    return (bw_messages){ all.calls - part.calls, all.bytes - part.bytes };
+}
+
 static void learn(course *c, const bw_timed_block *b)
 {
-    const double backward_s = b->head_s + b->trunk_s, head = backward_s > 0.0 ? b->head_s / backward_s : 0.0;
-    sum_statistics(c, b->sent.loss, 1.0);
-    gather(c, b->sent.gathered);
-    compute(c, b->head_s);
-    sum_statistics(c, b->sent.backward, head);
+    const bw_messages gathered = b->sent.gathered;
+    pass(c, 0.0, b->sent.loss);
+    for (int64_t i = 0; i < gathered.calls; i++)
+        gather(c, (double)gathered.bytes / (double)gathered.calls);
+    pass(c, b->head_s, b->head_sums);
     begin_gradients(c, b->sent.gradients.bytes - b->trunk_bytes);
-    compute(c, b->trunk_s);
-    sum_statistics(c, b->sent.backward, 1.0 - head);
+    pass(c, b->trunk_s, without(b->sent.backward, b->head_sums));
     begin_gradients(c, b->trunk_bytes);
 }
 
@@ -107,8 +120,7 @@ void bw__time_row(bw_timed_row *out, const bw_timed_block *block, int n, int ran
     const int64_t out_bytes = has_behind ? block[n - 1].sent.output.bytes : 0;
     *out = (bw_timed_row){ 0 };
     for (int k = 0; k < n; k++) {
-        compute(&c, block[k].forward_s);
-        sum_statistics(&c, block[k].sent.forward, 1.0);
+        pass(&c, block[k].forward_s, block[k].sent.forward);
         if (!block[k].learns) continue;
         finish(&c, &waiting);
         learn(&c, &block[k]);

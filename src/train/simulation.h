@@ -20,9 +20,11 @@
  *     backward of projector and head, with sums; the link begins with their gradients
  *     backward of the trunk, with sums; the link goes on with its gradients
  *
- * and waits for the last gradients, and updates, at the end. A sum of statistics or of a loss waits for
- * nothing, and makes what is on the link later by the time it takes it. train.split sums gradients behind
- * all passes, so nothing is beside them.
+ * and waits for the last gradients, and updates, at the end. A pass that is computed in a time t and has n
+ * sums is n times t / n with a sum behind it. A link carries one thing after the other: a sum of statistics
+ * that comes behind gradients waits until they are through (ranks have one connection for both, and traces
+ * show it: docs/scaling.md). So gradients are hidden behind what is computed until the next sum. train.split
+ * sums gradients behind all passes, so nothing is beside them.
  *
  * Activations between rows go on beside all of this. Nothing comes back, so a row's step takes as long as its
  * rank or its link, whichever needs more, and the grid as long as its slowest row. */
@@ -37,13 +39,14 @@ double bw__link_gather_s(const bw_link *link, int ranks, double bytes);
 
 /* One block on one rank, in one step. */
 typedef struct bw_timed_block {
-    bool learns;         /* if not, all but forward_s is 0 */
-    bool overlaps;       /* gradients are summed beside what follows */
-    double forward_s;    /* trunk, noise, head, projector */
-    double head_s;       /* loss, backward of projector and head */
-    double trunk_s;      /* backward of the trunk */
-    double update_s;     /* of all parameters */
-    int64_t trunk_bytes; /* of `sent.gradients`: the trunk's */
+    bool learns;           /* if not, all but forward_s is 0 */
+    bool overlaps;         /* gradients are summed beside what follows */
+    double forward_s;      /* trunk, noise, head, projector */
+    double head_s;         /* loss, backward of projector and head */
+    double trunk_s;        /* backward of the trunk */
+    double update_s;       /* of all parameters */
+    int64_t trunk_bytes;   /* of `sent.gradients`: the trunk's */
+    bw_messages head_sums; /* of `sent.backward`: those of projector and head */
     bw_block_traffic sent;
 } bw_timed_block;
 

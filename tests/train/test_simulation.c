@@ -66,6 +66,23 @@ static void statistics_are_waited_for(void **state)
     is(row.statistics_s, 3.0 + 2 * 0.1 + 0.4);
 }
 
+/* The same sums in places: what is computed between them does not matter where nothing is on the link. */
+static void sums_are_spread_over_a_pass(void **state)
+{
+    (void)state;
+    bw_timed_block block = plain_block();
+    bw_timed_row row;
+    block.sent.backward = (bw_messages){ .calls = 5, .bytes = 500 };
+    block.head_sums = (bw_messages){ .calls = 1, .bytes = 100 };
+    /* The head's gradients, 3.2 s from the end of its pass on, with 1.2 s before. Of the trunk's four
+     * quarters of 1 s the first is beside them, and the sum behind it waits for 2.2 s. */
+    block.sent.gradients = (bw_messages){ .calls = 1, .bytes = 3000 };
+    bw__time_row(&row, &block, 1, 2, 0, false, &LINK);
+    is(row.statistics_s, 5 * 0.3 + 2.2);
+    is(row.gradients_s, 0.0);
+    is(row.step_s, 7.5 + 1.5 + 2.2);
+}
+
 /* Gradients of 2 ranks: bytes / rate + 0.2. Head 1800 bytes: 2 s, beside the 4 s of the trunk's backward.
  * Trunk 800 bytes: 1 s, beside the next block's forward of 1 s. */
 static void gradients_beside_the_next_block_cost_nothing(void **state)
@@ -97,11 +114,11 @@ static void gradients_that_are_late_are_waited_for(void **state)
     block[0].trunk_bytes = 1800;
     bw__time_row(&row, block, 2, 2, 0, false, &LINK);
     is(row.gradients_s, 5.0 - 4.0 + 2.0 - 1.0);
-    /* And later still by what a sum of statistics of the next forward pass puts on the link: 0.3 s. */
+    /* A sum of statistics of 0.5 s at the end of the next forward pass comes behind them. */
     block[1].sent.forward = (bw_messages){ .calls = 1, .bytes = 300 };
     bw__time_row(&row, block, 2, 2, 0, false, &LINK);
-    is(row.statistics_s, 0.5);
-    is(row.gradients_s, 2.0 + 0.3 - 0.5);
+    is(row.statistics_s, 2.0 + 0.5);
+    is(row.gradients_s, 0.0);
 }
 
 static void a_block_that_does_not_learn_only_goes_forward(void **state)
@@ -256,7 +273,8 @@ static void rows_wait_for_activations_on_a_slow_link(void **state)
     bw_simulation *s = simulation_of(NULL, &(bw_link){ 1e3, 0.0 });
     bw_simulated grid;
     CHECK_OK(bw_simulation_grid(s, &grid, 1, 4));
-    is(grid.step_s, 2 * 64 * 16 * 16 * 8 * 4 / 1e3);
+    double want = 2 * 64 * 16 * 16 * 8 * 4 / 1e3; /* and the frames around them */
+    assert_true(grid.step_s > 1.03 * want && grid.step_s < 1.08 * want);
     assert_int_equal(grid.slowest, 0);
     bw_simulation_free(s);
 }
@@ -318,6 +336,7 @@ int main(void)
         cmocka_unit_test(messages_take_delay_and_bytes),
         cmocka_unit_test(computing_is_all_where_nothing_is_sent),
         cmocka_unit_test(statistics_are_waited_for),
+        cmocka_unit_test(sums_are_spread_over_a_pass),
         cmocka_unit_test(gradients_beside_the_next_block_cost_nothing),
         cmocka_unit_test(gradients_that_are_late_are_waited_for),
         cmocka_unit_test(a_block_that_does_not_learn_only_goes_forward),
