@@ -13,6 +13,7 @@ from performance import NAMES, Records, spread, table, verdict
 EFFICIENCY = {"2:1:1": 0.9, "1:2:1": 0.8}  # two ranks of one thread over one of two
 SIMULATION_ERROR = 0.20
 COLUMNS = 100  # of a timeline
+PAYLOAD = 1448 / 1547  # as src/train/simulate_nodes.c has it
 
 
 def work(case):
@@ -84,7 +85,7 @@ def bytes_part(records):
         )
         + "What all ranks send is that by an algorithm that sends as little as can be: a sum of n bytes over R ranks\n"
         "2 n (R - 1) / R from each. Gradients do not grow with the batch, activations do: a larger batch turns the\n"
-        "balance towards data parallel.\n\n"
+        "balance towards data parallel. A message of activations has a head of 64 bytes and labels in front, which are counted.\n\n"
     )
     return text + table(header, rows, right=(5, 6))
 
@@ -160,8 +161,8 @@ def weak_part(records):
 
 def network_part(records):
     rows, rtt = [], {}
-    for key in dict.fromkeys((r["case"], r["rate"], r["shape"]) for r in records.of("step", part="network")):
-        case, rate, shape = key
+    found = dict.fromkeys((r["case"], r["rate"], r["shape"]) for r in records.of("step", part="network"))
+    for case, rate, shape in sorted(found, key=lambda f: (f[0], -len(f[1]), f[2]), reverse=True):
         found = records.of("step", part="network", case=case, rate=rate, shape=shape)
         data, block = map(int, shape.split(":"))
         simulated = {
@@ -186,6 +187,7 @@ def network_part(records):
                 ways(data, block),
                 spread([measured[r] for r in both]),
                 spread([simulated[r]["step_s"] for r in both]),
+                len(both),
                 f"{off:+.0%}",
                 f"{number(middle['compute_s'])} / {number(middle['statistics_s'])} / {number(middle['gradients_s'])}",
                 f"within 20 %: {verdict(abs(off), SIMULATION_ERROR, False)}",
@@ -194,7 +196,7 @@ def network_part(records):
     if not rows:
         return ""
     header = (
-        "work", "links", "ranks", "step s", "simulated s", "off by", "of it: computing / statistics / gradients", "wanted",
+        "work", "links", "ranks", "step s", "simulated s", "rounds", "off by", "of it: computing / statistics / gradients", "wanted",
     )
     text = (
         "## On a slow network\n\n"
@@ -202,7 +204,7 @@ def network_part(records):
         "`plan --nodes 2 --network RATE,DELAY` says of them. What blocks cost is measured by two processes at once, since two\n"
         "ranks share this machine's memory. The formulas are in `src/train/simulation.h`.\n\n"
     )
-    text += table(header, rows, right=(5,))
+    text += table(header, rows, right=(5, 6))
     delays = []
     for rate, labs in rtt.items():
         idle = statistics.median(lab["idle_rtt_ms"][1] for lab in labs)
@@ -223,7 +225,7 @@ def network_part(records):
 def comm_part(records):
     rows = []
     for r in records.of("comm"):
-        rate = {"1gbit": 1e9, "100mbit": 1e8}[r["rate"]] / 8
+        rate = {"1gbit": 1e9, "100mbit": 1e8}[r["rate"]] / 8 * PAYLOAD
         delay = next((o["seconds"] for o in r["operations"] if o["operation"] == "send" and o["bytes"] == 8), 0.0)
         for o in r["operations"]:
             if o["bytes"] < 2048:
@@ -242,7 +244,8 @@ def comm_part(records):
         "### Sums and messages alone\n\n"
         "`bench comm` on the same links beside the formula that the simulation takes for each. Sums are Rabenseifner's\n"
         "(reduce-scatter and all-gather), which `src/dist/comm_mpi.c` asks Open MPI for; its own choice for sums in place is\n"
-        "a binomial tree, which takes twice the bytes of each link.\n\n"
+        "a binomial tree, which takes twice the bytes of each link. What processors do to copy and to add up is not in the\n"
+        "formula; it shows at 1 Gbit/s.\n\n"
     )
     return text + table(("links", "operation", "bytes", "ms", "formula ms", "off by"), rows, right=(2, 3, 4, 5))
 
@@ -386,7 +389,7 @@ def failures_part(records):
     for r in records.rows:
         if "failed" in r:
             what = [str(r[k]) for k in ("part", "record", "case", "rate", "shape", "network", "round") if k in r]
-            rows.append((", ".join(what), r["failed"]))
+            rows.append((", ".join(what), r["failed"].strip(" -") or "mpirun failed as it began; its message was not kept"))
     return "## Not measured\n\n" + table(("what", "why"), dict.fromkeys(rows)) if rows else ""
 
 

@@ -17,7 +17,7 @@ static const struct {
               { BW_COMM_WORK, BW_COMM_TIME_SUM_F32, "sums of gradients" },
               { BW_COMM_GATHER, BW_COMM_TIME_GATHER, "gathered embeddings" },
               { BW_COMM_SEND, BW_COMM_TIME_SEND, "activations to the next row" } };
-enum { N_KINDS = sizeof KINDS / sizeof KINDS[0] };
+enum { N_KINDS = sizeof KINDS / sizeof KINDS[0], ACTIVATIONS = N_KINDS - 1 };
 
 /* What one rank sends in all steps, and in one by the formula. */
 typedef struct rank_traffic {
@@ -43,12 +43,13 @@ static void count(bw_messages *now)
 static void work_out(rank_traffic *own, const bw_trainer *t)
 {
     bw_block_traffic blocks[BW_MAX_BLOCKS];
-    own->first = 0;
-    own->end = t->phase->last + 1;
+    own->first = t->first;
+    own->end = t->phase->last + 1 < t->created ? t->phase->last + 1 : t->created;
     for (int k = own->first; k < own->end; k++)
         blocks[k] = bw__block_traffic(t->network, k, t->grid->data, t->phase->learns[k]);
     for (int i = 0; i < N_KINDS; i++)
         own->formula[i] = bw__traffic_of_kind(blocks, own->first, own->end, KINDS[i].kind);
+    if (t->grid->row < t->grid->rows - 1) own->formula[ACTIVATIONS] = blocks[own->end - 1].output;
 }
 
 static bw_status run_steps(traffic *r, bw_trainer *trainer, const float *views, const int *labels, int warmup)

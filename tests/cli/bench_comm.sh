@@ -34,6 +34,12 @@ says '^1-4 +sums of gradients +8 ' # of each block's head and projector, and of 
 says '^all ranks send [0-9]+ bytes a step, [0-9]+ a sample$'
 counted 4 --set train.order=end-to-end --set train.split=2
 says '^1-1 +sums of gradients +1 '
+# Rows: each counts its own blocks. Activations are those of the formula, with a head and labels of less than 1 kB.
+stdout=$(timeout 100 $BW_MPIRUN 4 "$BLOCKWISE" bench comm --step --quiet "${tiny[@]}" --set parallel.block=2) || fail "exit status $?"
+checks=$((checks + 1))
+printf '%s\n' "$stdout" | awk '/^[0-9]-[0-9] +activations/ { n++; more = $(NF - 1) - $(NF - 2); if ($1 != "1-2" || more > 0 || more < -1000) exit 1; next }
+  /^[0-9]-[0-9] / { n++; if ($(NF - 1) != $(NF - 2) || $NF <= 0) exit 1 } END { exit n != 5 }' ||
+  fail "rows: counter and formula differ: $stdout"
 stdout=$(timeout 100 $BW_MPIRUN 2 "$BLOCKWISE" bench comm --step --quiet "${tiny[@]}" --json) || fail "exit status $?"
 for key in order arch image_size batch data block rows first_block last_block sent what calls bytes formula_calls \
   formula_bytes wire_bytes wire_bytes_per_step wire_bytes_per_sample; do
