@@ -10,7 +10,7 @@ string(REGEX REPLACE "\n\n" "\n.\n" licence "${licence}")
 string(REGEX REPLACE "\n([^\n])" "\n \\1" licence " ${licence}")
 string(APPEND copyright "${licence}")
 
-set(packages program=blockwise dev=libblockwise-dev)
+set(packages program=blockwise dev=libblockwise-dev python=python3-blockwise)
 foreach(pair ${packages})
   string(REGEX MATCH "^(.*)=(.*)$" pair ${pair})
   set(name ${CMAKE_MATCH_2})

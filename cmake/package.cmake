@@ -1,11 +1,11 @@
-# Debian packages, by `cpack` in the build folder: blockwise (program, shared library, recipes, manual, completion) and
-# libblockwise-dev. Configure with the preset `deb` for a package whose libraries lie where Debian has them.
+# Debian packages, by `cpack` in the build folder: blockwise (program, shared library, recipes, manual, completion),
+# libblockwise-dev and python3-blockwise. Configure with the preset `deb` for libraries where Debian has them.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME blockwise)
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
-set(CPACK_COMPONENTS_ALL program dev)
+set(CPACK_COMPONENTS_ALL program dev python)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 # Who makes the package, as Debian's own tools ask it.
 if(DEFINED ENV{DEBEMAIL})
@@ -38,6 +38,16 @@ set(CPACK_DEBIAN_DEV_DESCRIPTION
 "self-supervised pretraining of vision networks - development files
 Headers and libraries for programs that pretrain networks block by block, or
 compute features with them, through the interface of blockwise in C.")
+
+set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-blockwise)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_ARCHITECTURE all)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "blockwise (= ${PROJECT_VERSION}-1), python3, python3-numpy")
+set(CPACK_DEBIAN_PYTHON_PACKAGE_CONTROL_EXTRA ${CMAKE_CURRENT_LIST_DIR}/prerm)
+set(CPACK_DEBIAN_PYTHON_DESCRIPTION
+"self-supervised pretraining of vision networks - Python module
+A thin module over the library of blockwise, with NumPy's arrays: networks that
+were pretrained block by block, and features of images.")
 
 # What Debian wants beside the files that are installed anywhere.
 set(CPACK_PRE_BUILD_SCRIPTS ${CMAKE_CURRENT_LIST_DIR}/debian_files.cmake)

@@ -29,7 +29,7 @@ mirror=$(apt-get indextargets --format '$(SITE) $(CODENAME) $(COMPONENT)' 'Creat
 root=$BW_CHROOT_FOLDER/root
 debootstrap --variant=minbase "$codename" "$root" "$mirror" >"$work/log" 2>&1 || { tail "$work/log" >&2; skip "no minimal system"; }
 mount -t proc proc "$root/proc" || skip "may not mount"
-cp "$work"/packages/*.deb "$root/tmp/"
+cp "$work"/packages/{blockwise,libblockwise-dev}_*.deb "$root/tmp/"
 make_data "$root/tmp/data" 2
 inside() {
   env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \

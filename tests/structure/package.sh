@@ -11,7 +11,7 @@ fail() { echo "package: $*" >&2; exit 1; }
 has() { checks=$((checks + 1)); grep -qE -- "$2" "$1" || fail "'$2' is not in $(cat "$1")"; }
 
 (cd "$tmp" && cpack --config "$(dirname "$BLOCKWISE")/CPackConfig.cmake" -B "$tmp") >"$tmp/log" 2>&1 || fail "$(cat "$tmp/log")"
-for name in blockwise libblockwise-dev; do
+for name in blockwise libblockwise-dev python3-blockwise; do
     set -- "$tmp/$name"_*.deb
     [ -f "$1" ] || fail "no package $name: $(cat "$tmp/log")"
     dpkg-deb --field "$1" >"$tmp/$name.control"
@@ -37,7 +37,13 @@ has "$tmp/blockwise.files" "/libblockwise[.]so[.][0-9]+$"
 has "$tmp/libblockwise-dev.files" "/libblockwise[.]so$"
 has "$tmp/libblockwise-dev.files" "/libblockwise[.]a$"
 has "$tmp/libblockwise-dev.files" "^/usr/include/blockwise/blockwise[.]h$"
-[ -z "$(grep -v '/$' "$tmp/blockwise.files" | grep -Fx -f - "$tmp/libblockwise-dev.files")" ] || fail "one file in both packages"
+twice=$(cat "$tmp"/*.files | grep -v '/$' | sort | uniq -d)
+[ -z "$twice" ] || fail "in two packages: $twice"
+
+has "$tmp/python3-blockwise.files" "^/usr/lib/python3/dist-packages/blockwise/__init__[.]py$"
+has "$tmp/python3-blockwise.control" "^Depends: blockwise .*python3, python3-numpy"
+dpkg-deb --ctrl-tarfile "$tmp"/blockwise_*.deb | tar -t >"$tmp/said"
+for control in shlibs triggers; do has "$tmp/said" "^[.]/$control$"; done
 
 program=$tmp/blockwise/usr/bin/blockwise
 "$program" --version >"$tmp/said"
