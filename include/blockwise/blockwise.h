@@ -11,4 +11,5 @@
 #include "blockwise/rule.h"
 #include "blockwise/status.h"
 #include "blockwise/trainer.h"
+#include "blockwise/version.h"
 #endif

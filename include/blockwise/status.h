@@ -49,9 +49,6 @@ typedef void (*bw_log_fn)(void *user, bw_log_level level, const char *line);
 /** Sets the receiver for the process; NULL (the start value) drops all lines. */
 BW_API void bw_set_log(bw_log_fn fn, void *user);
 
-/** Version of the library, for example "0.1.0". */
-BW_API const char *bw_version(void);
-
 /** Called now and then with the share of `what` that is done, in [0, 1]; returning non-zero stops with
  *  BW_EINTERRUPTED. One call at a time, but not always from the thread of the caller. */
 typedef int (*bw_progress_fn)(void *user, const char *what, double done);

@@ -46,7 +46,7 @@ def _load():
     for path in built + sorted(lib.glob("libblockwise.so.*")) + sorted(lib.glob("*/libblockwise.so.*")):
         if path.exists():
             return C.CDLL(str(path))
-    return C.CDLL(ctypes.util.find_library("blockwise") or "libblockwise.so.0")
+    return C.CDLL(ctypes.util.find_library("blockwise") or "libblockwise.so.0.1")
 
 
 # --- the C interface, as far as it is used; names and fields as in include/blockwise/ ---

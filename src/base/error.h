@@ -3,6 +3,7 @@
 #ifndef BW_BASE_ERROR_H
 #define BW_BASE_ERROR_H
 #include "blockwise/status.h"
+#include "blockwise/version.h"
 
 /* Keeps the line and returns `status`. */
 bw_status bw_fail(bw_status status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every header compiles as the only thing a file includes: public ones as C17 and as C++, internal ones as
+# Every header compiles as the only thing a file includes: public ones as C17 and as C++11 and C++17, internal ones as
 # C17. A header that leans on what others include before it breaks far from its cause.
 set -euo pipefail
 cd "${BW_SOURCE:?folder of the project}"
@@ -28,7 +28,9 @@ count=0
 for path in include/blockwise/*.h; do
     header=${path#include/}
     alone "$cc" c c17 "$header" -I include || status=1
-    alone "$cxx" c++ c++17 "$header" -I include || status=1
+    for standard in c++11 c++17; do
+        alone "$cxx" c++ $standard "$header" -I include || status=1
+    done
     count=$((count + 1))
 done
 for path in src/*/*.h; do

@@ -18,7 +18,7 @@ check_tree() {
         set_rank("data", 6); set_rank("nn", 5); set_rank("dist", 4); set_rank("formats", 3)
         set_rank("base", 2)
         # A public header counts as part of the folder that implements it.
-        home["status.h"] = "base"; home["allocator.h"] = "base"; home["comm.h"] = "dist"; home["config.h"] = "formats"; home["dataset.h"] = "data"
+        home["status.h"] = "base"; home["allocator.h"] = "base"; home["version.h"] = "base"; home["comm.h"] = "dist"; home["config.h"] = "formats"; home["dataset.h"] = "data"
         home["network.h"] = "model"; home["rule.h"] = "loss"; home["trainer.h"] = "train"; home["plan.h"] = "train"; home["evaluate.h"] = "eval"
         home["blockwise.h"] = "cli"
         # Outside libraries: pattern of the header, name, folder (or folders, of which one may use it).
