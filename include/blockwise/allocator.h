@@ -16,9 +16,9 @@ typedef struct bw_allocator {
     void *user;                                /**< given to both */
 } bw_allocator;
 
-/** From now on all memory of the library comes from `allocator`, weights and activations included. What the
- *  libraries below it take for themselves does not: kernels of oneDNN, decoders of images, MPI, JSON and
- * YAML, buffers and threads of the C library.
+/** From now on all memory of the library comes from `allocator`, weights and activations included. What
+ *  other libraries take for themselves does not: kernels of oneDNN, decoders of images, MPI, LAPACK, JSON,
+ *  YAML, and buffers and threads of the C library.
  *  @param allocator copied; NULL: the C library's aligned memory again, as at the start
  *  @return BW_OK; BW_EINVAL: a function is missing, or memory of the library is in use, results that a
  *          program has not released with bw_free() included. Not while another thread uses the library. */

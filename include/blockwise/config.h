@@ -258,8 +258,9 @@ BW_API bool bw_config_is_set(const bw_config *config, const char *key);
 BW_API BW_MUST_CHECK
 bw_status bw_config_resolve(bw_config *config);
 
-/** The whole configuration as YAML: every key, then those of single blocks that were given. The caller
- * releases *out with bw_free(). */
+/** The whole configuration as YAML: every key, then those of single blocks that were given.
+ *  @param out the caller releases it with bw_free()
+ *  @return BW_OK; BW_ENOMEM */
 BW_API BW_MUST_CHECK
 bw_status bw_config_to_yaml(char **out, const bw_config *config);
 

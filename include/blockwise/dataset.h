@@ -81,14 +81,15 @@ typedef struct bw_image_source {
     int64_t images;   /**< how many there are, at least 1 */
     int classes;      /**< 0: without labels */
     const char *const *class_names; /**< [classes], copied; NULL: their numbers */
-    /** Writes image `index` in [0, images): room by bw_image_resize(), or bw_image_decode(). Called from
-     * several threads at once, each with an image of its own, which may hold an earlier one; the same index
-     * gives the same pixels, in every process that trains together too. Returns BW_OK; BW_EDATA: this image
-     * cannot be read, as bw_error_set() has said, and is left out and counted (data.max_bad); any other
-     * status ends what the image was wanted for. */
+    /** Writes image `index`, from 0, by bw_image_resize() and then image->rgb, or by bw_image_decode().
+     * Called from several threads at once, each with an image of its own, which may hold an earlier one. The
+     * same index gives the same pixels, on every rank too.
+     *
+     *  Returns BW_OK; BW_EDATA: this image cannot be read, as bw_error_set() has said, and is left out and
+     *  counted (data.max_bad). Any other status ends what the image was wanted for. */
     bw_status (*read)(void *user, int64_t index, bw_image *image);
-    /** Label of an image in [0, classes), or -1: none. Called once for each image by
-     * bw_dataset_from_source(). NULL with classes 0. */
+    /** Label of an image in [0, classes), or -1: none. Asked once for each image, when the data set is made.
+     *  NULL with classes 0. */
     int (*label)(void *user, int64_t index);
     /** Writes the name of an image for messages and lists, ended by a zero byte, to name [size]. From several
      *  threads at once. NULL: the kind and the number, "painted/17". */
@@ -99,10 +100,13 @@ typedef struct bw_image_source {
 } bw_image_source;
 
 /** A data set of such images, for all that takes a data set; bw_pretrain() takes it as `dataset`.
+<<<<<<< HEAD
  *  @param out    the caller owns it, bw_dataset_free(); NULL after a failure
+=======
+ *  @param out    the caller owns it, bw_dataset_free(); NULL after a failure, where `close` is not called
+>>>>>>> fb55f6c (docs: headers of rules and sources say who calls what)
  *  @param source copied
- *  @return BW_OK; BW_EINVAL: a function is missing, numbers out of range; BW_ENOMEM. `close` is not called
- * then */
+ *  @return BW_OK; BW_EINVAL: a function is missing, numbers out of range; BW_ENOMEM */
 BW_API BW_MUST_CHECK
 bw_status bw_dataset_from_source(bw_dataset **out, const bw_image_source *source);
 

@@ -37,8 +37,9 @@ BW_API const char *bw_status_text(bw_status status);
 /** What went wrong in the last call of this thread that did not return BW_OK: one line, with what
  *  and where. Borrowed, valid until the next call of the same thread; "" before any. */
 BW_API const char *bw_last_error(void);
-/** For functions that a program gives to the library (rules, image sources): keeps `line`, at most 1023
- * bytes, as what went wrong in this thread, and returns `status`. */
+/** What went wrong, from a function that a program gives to the library (a rule, an image source).
+ *  @param line kept for bw_last_error(), at most 1023 bytes
+ *  @return `status` */
 BW_API bw_status bw_error_set(bw_status status, const char *line);
 
 /** Receives each line the library has to say while it works (warnings, progress of loading).

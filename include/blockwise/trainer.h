@@ -117,11 +117,11 @@ typedef struct bw_pretrain_options {
     void (*on_step)(void *user, const bw_step *step); /**< may be NULL */
     bw_request (*request)(void *user); /**< asked after every step, on every rank: the most that any of them
                                             answers is done by all; may be NULL */
-    const bw_dataset
-        *dataset; /**< images in place of `data`, borrowed; of ranks each its own, of the same images */
-    const bw_dataset
-        *test; /**< test images for the online probe (probe.every) in place of those of `data`, borrowed;
-                    classes as in the training images. NULL with `dataset`: no probe_top1 */
+    /** Images in place of `data`, borrowed; each rank its own data set, of the same images. */
+    const bw_dataset *dataset;
+    /** Test images for the online probe (probe.every) in place of those of `data`, borrowed, with the classes
+     *  of the training images. NULL with `dataset`: no probe_top1. */
+    const bw_dataset *test;
 } bw_pretrain_options;
 
 /** Runs until the end, a request to stop, or a failure. Of several ranks the lowest that failed (of a request
