@@ -2,6 +2,7 @@
  * a batch the same as without rows. */
 #include "base/error.h"
 #include "on_ranks.h"
+#include "train/own_rules.h"
 #include "train/training.h"
 #include <math.h>
 #include <stdio.h>
@@ -188,6 +189,7 @@ static const char *const every_case[][MOST_SETTINGS] = {
     { "blocks[2].loss.name=vicreg", "blocks[3].head.pool=gsp", "blocks[4].noise.kind=all" },
     { "model.cuts=units", "model.arch=resnet34", "noise.kind=hw" },
     { "dtype=bf16", "noise.kind=all" },
+    { "loss.name=custom", "loss.rule=own-push", "blocks[3].loss.rule=own-barlow" },
 };
 
 static void rows_have_the_bits_of_one_rank(void **state)
@@ -246,6 +248,7 @@ static void grid_has_the_bits_of_its_data_ranks_alone(void **state)
         { "noise.kind=all" },
         { "loss.name=cross-entropy", "loss.classes=5", "train.split=3" },
         { "probe.every=1", "loss.classes=5", "optimizer.name=lars" },
+        { "loss.name=custom", "loss.rule=own-push", "train.split=3" },
     };
     if (bw_comm_size(ranks) != 4) return;
     bw_comm *half = NULL;
@@ -398,7 +401,10 @@ static void a_row_that_fails_ends_the_others(void **state)
 
 int main(void)
 {
+    static own_barlow barlow = { .lambda = 0.0051 };
+    const bw_rule push = own_push_rule(), own = own_barlow_rule(&barlow);
     (void)setenv(BW_BF16_VARIABLE, "emulate", 1);
+    if (bw_rule_register(&push) != BW_OK || bw_rule_register(&own) != BW_OK) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_have_the_bits_of_one_rank),
         cmocka_unit_test(frozen_blocks_pass_on_and_those_behind_the_last_are_nobodys),

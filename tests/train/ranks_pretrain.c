@@ -8,6 +8,7 @@
 #include "train/accord.h"
 #include "train/checkpoint.h"
 #include "train/metrics.h"
+#include "train/own_rules.h"
 #include "train/state.h"
 #include <math.h>
 #include <stdio.h>
@@ -131,11 +132,15 @@ static bw_request ask(void *user)
     return ++s->asked == s->stop_at ? BW_SAVE_AND_STOP : BW_GO_ON;
 }
 
+static bw_dataset *own, *own_test; /* in place of the folder `data`, where they are there */
+
 static bw_status pretrain(session *s, bw_comm *comm, const char *run, bool resume)
 {
     bw_pretrain_options o = { .config = &config,
                               .comm = comm,
-                              .data = data,
+                              .data = own ? NULL : data,
+                              .dataset = own,
+                              .test = own_test,
                               .out = in_root(run, ""),
                               .resume = resume,
                               .user = s,
@@ -206,6 +211,25 @@ static void ranks_train_as_one(void **state)
     assert_int_equal(s.starts, first_rank());
     assert_int_equal(s.steps, first_rank() ? 10 : 0); /* 5 of each epoch */
     assert_int_equal(s.asked > 0, 1);
+    if (!first_rank()) return;
+    check_metrics("many", "one");
+    check_weights("many", "one");
+}
+
+static void ranks_train_as_one_with_data_sets_and_a_rule_of_the_program(void **state)
+{
+    (void)state;
+    session s = { 0 };
+    const bw_rule rule = own_push_rule();
+    CHECK_OK(bw_rule_register(&rule));
+    CHECK_OK(bw_config_set(&config, "blocks[2].loss={name: custom, rule: own-push}"));
+    run_alone("one");
+    CHECK_OK(bw_dataset_open(&own, data, BW_SPLIT_TRAIN, NULL));
+    CHECK_OK(bw_dataset_open(&own_test, data, BW_SPLIT_TEST, NULL));
+    CHECK_OK(pretrain(&s, ranks, "many", false));
+    bw_dataset_free(own);
+    bw_dataset_free(own_test);
+    own = own_test = NULL;
     if (!first_rank()) return;
     check_metrics("many", "one");
     check_weights("many", "one");
@@ -363,6 +387,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(ranks_train_as_one, fresh),
+        cmocka_unit_test_setup(ranks_train_as_one_with_data_sets_and_a_rule_of_the_program, fresh),
         cmocka_unit_test_setup(images_that_cannot_be_read_are_replaced_as_on_one_rank, fresh),
         cmocka_unit_test_setup(too_many_unreadable_images_end_all_ranks_at_the_step_of_one, fresh),
         cmocka_unit_test_setup(a_request_to_one_rank_stops_all_and_one_rank_goes_on, fresh),
