@@ -259,7 +259,8 @@ BW_API BW_MUST_CHECK
 bw_status bw_config_resolve(bw_config *config);
 
 /** The whole configuration as YAML: every key, then those of single blocks that were given.
- *  @param out the caller releases it with bw_free()
+ *  @param out    the caller releases it with bw_free()
+ *  @param config resolved or not
  *  @return BW_OK; BW_ENOMEM */
 BW_API BW_MUST_CHECK
 bw_status bw_config_to_yaml(char **out, const bw_config *config);

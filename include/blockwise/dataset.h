@@ -100,11 +100,7 @@ typedef struct bw_image_source {
 } bw_image_source;
 
 /** A data set of such images, for all that takes a data set; bw_pretrain() takes it as `dataset`.
-<<<<<<< HEAD
- *  @param out    the caller owns it, bw_dataset_free(); NULL after a failure
-=======
  *  @param out    the caller owns it, bw_dataset_free(); NULL after a failure, where `close` is not called
->>>>>>> fb55f6c (docs: headers of rules and sources say who calls what)
  *  @param source copied
  *  @return BW_OK; BW_EINVAL: a function is missing, numbers out of range; BW_ENOMEM */
 BW_API BW_MUST_CHECK

@@ -56,22 +56,13 @@ typedef struct bw_rule_call {
     void *inside;               /**< the library's own */
 } bw_rule_call;
 
-<<<<<<< HEAD
 /** A learning rule; bw_rule_register() copies it. */
 typedef struct bw_rule {
     const char *name; /**< letters, digits, underscores, - and full stops, at most 31; not "none" or "auto" */
-    const char *term[BW_RULE_TERMS]; /**< names in metrics.jsonl, NULL where there are fewer: small letters,
-                                        digits and underscores, at most 23; not one of the other keys there */
-    bool needs_labels; /**< data with a label for every image are refused otherwise before the run */
-=======
-/** A rule, as a program registers it. */
-typedef struct bw_rule {
-    const char *name; /**< letters, digits, `_`, `-` and `.`, at most 31; not "none" or "auto" */
-    /** Names in metrics.jsonl, NULL where there are fewer: small letters, digits and `_`, at most 23; not one
-     *  of the other keys there. */
+    /** Names in metrics.jsonl, NULL where there are fewer: small letters, digits and underscores, at most 23;
+     *  not one of the other keys there. */
     const char *term[BW_RULE_TERMS];
     bool needs_labels; /**< data that lack the label of any image are refused before the run */
->>>>>>> fb55f6c (docs: headers of rules and sources say who calls what)
     /** Called by the thread that trains, once for each block and step (with train.split for the whole batch).
      *  It fills diff_z and total of `call`. Another status than BW_OK ends the step, and the run with it; the
      *  rule says why with bw_error_set(), and the library adds step, block and name. BW_EINTERRUPTED and

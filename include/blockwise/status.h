@@ -38,7 +38,8 @@ BW_API const char *bw_status_text(bw_status status);
  *  and where. Borrowed, valid until the next call of the same thread; "" before any. */
 BW_API const char *bw_last_error(void);
 /** What went wrong, from a function that a program gives to the library (a rule, an image source).
- *  @param line kept for bw_last_error(), at most 1023 bytes
+ *  @param status what the function is going to return
+ *  @param line   kept for bw_last_error(), at most 1023 bytes
  *  @return `status` */
 BW_API bw_status bw_error_set(bw_status status, const char *line);
 

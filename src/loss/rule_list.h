@@ -1,4 +1,4 @@
-/* What the losses ask of the rules that the program has registered (custom_loss.c). */
+/* What the losses ask of the rules that the program has registered (custom.c). */
 #ifndef BW_LOSS_RULE_LIST_H
 #define BW_LOSS_RULE_LIST_H
 #include "blockwise/rule.h"

@@ -222,7 +222,7 @@ static void ranks_train_as_one_with_data_sets_and_a_rule_of_the_program(void **s
     session s = { 0 };
     const bw_rule rule = own_push_rule();
     CHECK_OK(bw_rule_register(&rule));
-    CHECK_OK(bw_config_set(&config, "blocks[2].loss={name: custom, rule: own-push}"));
+    CHECK_OK(bw_config_set(&config, "blocks[4].loss={name: custom, rule: own-push}"));
     run_alone("one");
     CHECK_OK(bw_dataset_open(&own, data, BW_SPLIT_TRAIN, NULL));
     CHECK_OK(bw_dataset_open(&own_test, data, BW_SPLIT_TEST, NULL));
