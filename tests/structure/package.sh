@@ -33,9 +33,11 @@ for file in bin/blockwise share/blockwise/recipes/cifar10.yaml share/man/man1/bl
     share/fish/vendor_completions.d/blockwise.fish; do
     has "$tmp/blockwise.files" "^/usr/$file$"
 done
-has "$tmp/blockwise.files" "/libblockwise[.]so[.][0-9]+$"
+has "$tmp/blockwise.files" "/libblockwise[.]so[.][0-9]+[.][0-9]+$"
 has "$tmp/libblockwise-dev.files" "/libblockwise[.]so$"
 has "$tmp/libblockwise-dev.files" "/libblockwise[.]a$"
+has "$tmp/libblockwise-dev.files" "/pkgconfig/blockwise[.]pc$"
+has "$tmp/libblockwise-dev.files" "/cmake/blockwise/blockwiseConfig[.]cmake$"
 has "$tmp/libblockwise-dev.files" "^/usr/include/blockwise/blockwise[.]h$"
 twice=$(cat "$tmp"/*.files | grep -v '/$' | sort | uniq -d)
 [ -z "$twice" ] || fail "in two packages: $twice"
