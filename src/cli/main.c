@@ -38,12 +38,12 @@ static void print_overview(FILE *to)
     fputs("Usage: blockwise VERB [OPTION...]\n" CLI_ABOUT "\n\nVerbs:\n", to);
     for (int i = 0; i < N_VERBS; i++)
         fprintf(to, "  %-14s %s\n", VERBS[i]->name, VERBS[i]->summary);
-    fputs("\nFirst steps with images of your own, in folders or archives:\n"
-          "  blockwise data check PATH\n"
-          "  blockwise pretrain --data PATH --out RUN     with settings by --recipe ('blockwise list "
-          "recipes')\n"
-          "  blockwise report RUN\n",
-          to);
+    fputs(
+        "\nFirst steps with images of your own, in folders or archives:\n"
+        "  blockwise data check PATH\n"
+        "  blockwise pretrain --data PATH --out RUN --recipe pictures     others: 'blockwise list recipes'\n"
+        "  blockwise report RUN\n",
+        to);
     fputs("\n'blockwise VERB --help' shows the options of a verb and their defaults.\n"
           "  --help         this text\n"
           "  --version      version of the program and of its source\n\n"
