@@ -379,8 +379,8 @@ def nodes_part(records):
         "## 8 to 1024 nodes, simulated\n\n"
         "`plan --recipe paper-imagenet --nodes 1024 --network RATE,DELAY`: ResNet-50, 224 px, batch 2048, four projectors of\n"
         "8192-8192-8192, f32. A step in seconds, and the efficiency: what a node does of what it does alone. Block parallel\n"
-        "ends at the four blocks; recipe `paper-units` has sixteen. 215 GFLOP/s stands for a node such as the machine above,\n"
-        "whose steps of ResNet-50 reach 74 % of that; 2000 for one with about nineteen such cores.\n\n"
+        "ends at the four blocks; recipe `paper-units` has sixteen. Blocks are timed anew for each network, and the\n"
+        "speed of the machine moves between them. 2000 GFLOP/s stands for a node with about nineteen such cores.\n\n"
     )
     return text + "\n\n".join(parts)
 

@@ -54,9 +54,12 @@ void bw__trace_add(bw_track track, const char *name, const char *detail, int blo
 
 int bw__trace_spans(const bw_span **out, int *lost)
 {
+    pthread_mutex_lock(&lock); /* a thread may be adding its last one */
     *out = spans;
     *lost = lost_count;
-    return count;
+    const int n = count;
+    pthread_mutex_unlock(&lock);
+    return n;
 }
 
 void bw__trace_clear(void)
