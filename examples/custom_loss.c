@@ -5,8 +5,9 @@
  * Block 2 learns by the rule below, all others by Barlow Twins, and no gradient goes from one to another.
  *
  * The rule is a contrast with a hinge, in the manner of CLAPP (Illing et al. 2021, "Local plasticity rules
- * can learn deep representations using self-supervised contrastive predictions"). For the embeddings x_i and
- * y_i of the two views of image i, and y_j of another image j:
+ * can learn deep representations using self-supervised contrastive predictions"). Every unit keeps itself
+ * at mean 0 and variance 1 over the batch. With what it makes so of the embeddings, x_i and y_i of the two
+ * views of image i, and y_j of another image j:
  *
  *     L = 1/N sum_i [ max(0, 1 - x_i . y_i / D) + max(0, 1 + x_i . y_j / D) ]
  *
@@ -15,6 +16,7 @@
  * by one bit for the image. That makes it Hebbian: nothing is told to a weight but the activity on both its
  * sides and that bit. */
 #include <blockwise/blockwise.h>
+#include <math.h>
 #include <stdio.h>
 
 typedef struct hinge {
@@ -46,11 +48,52 @@ static int64_t distance_to_other(const bw_rule_call *call)
     return call->n > 1 ? 1 + (int64_t)((x >> 33) % (uint64_t)(call->n - 1)) : 0;
 }
 
+/* Where things lie in the scratch: sums of each view, then what the units make of z. */
+static double *sums_of(const bw_rule_call *call, int view)
+{
+    return (double *)call->scratch + 2 * view * call->dim;
+}
+
+static float *units_of(const bw_rule_call *call)
+{
+    return (float *)(void *)sums_of(call, 2);
+}
+
+static int64_t scratch_bytes(void *user, const bw_rule_call *sizes)
+{
+    (void)user;
+    return 4 * sizes->dim * (int64_t)sizeof(double) + 2 * sizes->n * sizes->dim * (int64_t)sizeof(float);
+}
+
+/* Mean 0 and variance 1 of every unit over all images of a view. Its sums become mean and 1 / deviation. */
+static bw_status settle_units(bw_rule_call *call, int view)
+{
+    const int64_t n = call->n, d = call->dim;
+    const float *z = call->z + view * n * d;
+    float *u = units_of(call) + view * n * d;
+    double *mean = sums_of(call, view), *gain = mean + d;
+    for (int64_t j = 0; j < d; j++) {
+        mean[j] = gain[j] = 0.0;
+        for (int64_t i = 0; i < n; i++) {
+            mean[j] += (double)z[i * d + j];
+            gain[j] += (double)z[i * d + j] * (double)z[i * d + j];
+        }
+    }
+    bw_status status = bw_rule_sum(call, mean, 2 * d); /* over several ranks; alone this does nothing */
+    for (int64_t j = 0; j < d; j++) {
+        mean[j] /= (double)call->all;
+        gain[j] = 1.0 / sqrt(fmax(gain[j] / (double)call->all - mean[j] * mean[j], 0.0) + 1e-5);
+        for (int64_t i = 0; i < n; i++)
+            u[i * d + j] = (float)(((double)z[i * d + j] - mean[j]) * gain[j]);
+    }
+    return status;
+}
+
 /* One image against one view: `sign` 1 wants agreement, -1 the opposite. Returns the hinge's value. */
 static double pull(const hinge *h, const bw_rule_call *call, int sign, int64_t i, int64_t j)
 {
     const int64_t d = call->dim, n = call->n;
-    const float *x = call->z + i * d, *y = call->z + (n + j) * d; /* view 1 of image i, view 2 of image j */
+    const float *x = units_of(call) + i * d, *y = units_of(call) + (n + j) * d;
     const double miss = h->margin - sign * dot(x, y, d) / (double)d;
     const double rate = -sign * call->scale / ((double)call->all * (double)d);
     if (miss <= 0.0) return 0.0; /* the gate is closed */
@@ -62,16 +105,23 @@ static double pull(const hinge *h, const bw_rule_call *call, int sign, int64_t i
 static bw_status run(void *user, bw_rule_call *call)
 {
     const hinge *h = (const hinge *)user;
-    const int64_t shift = distance_to_other(call);
+    const int64_t shift = distance_to_other(call), n = call->n, d = call->dim;
     double sums[2] = { 0.0, 0.0 };
     if (h->margin <= 0.0) return bw_error_set(BW_EINVAL, "the margin must be above 0");
-    for (int64_t i = 0; i < 2 * call->n * call->dim; i++)
-        call->diff_z[i] = 0.0f;
-    for (int64_t i = 0; i < call->n; i++) {
-        sums[0] += pull(h, call, 1, i, i);
-        sums[1] += pull(h, call, -1, i, (i + shift) % call->n);
+    for (int view = 0; view < 2; view++) {
+        bw_status status = settle_units(call, view);
+        if (status != BW_OK) return status;
     }
-    /* Over several ranks the loss is one of all N images. Alone this does nothing. */
+    for (int64_t i = 0; i < 2 * n * d; i++)
+        call->diff_z[i] = 0.0f;
+    for (int64_t i = 0; i < n; i++) {
+        sums[0] += pull(h, call, 1, i, i);
+        sums[1] += pull(h, call, -1, i, (i + shift) % n);
+    }
+    /* Back to z, each unit by its own gain. That mean and gain depend on z too is left out, as a neuron
+     * would: so this is the gradient of nothing, and a rule all the same. */
+    for (int64_t i = 0; i < 2 * n * d; i++)
+        call->diff_z[i] *= (float)sums_of(call, i < n * d ? 0 : 1)[d + i % d];
     bw_status status = bw_rule_sum(call, sums, 2);
     call->term[0] = sums[0] / (double)call->all;
     call->term[1] = sums[1] / (double)call->all;
@@ -116,7 +166,11 @@ int main(int argc, char **argv)
     }
     bw_config config;
     hinge h = { 1.0 };
-    const bw_rule rule = { .name = "hinge", .term = { "agree", "disagree" }, .run = run, .user = &h };
+    const bw_rule rule = { .name = "hinge",
+                           .term = { "agree", "disagree" },
+                           .run = run,
+                           .scratch_bytes = scratch_bytes,
+                           .user = &h };
     bw_status status = bw_rule_register(&rule);
     if (status == BW_OK) status = make_config(&config, argv[3]);
     if (status == BW_OK) {

@@ -36,7 +36,7 @@ read -ra flags <<<"$(pkg-config --cflags --libs blockwise)"
 case "${flags[*]}" in *dnnl* | *archive*) fail "programs would link what only the library needs: ${flags[*]}" ;; esac
 for source in "$BW_SOURCE"/examples/*.c; do
     name=$(basename "$source" .c)
-    cc -std=c17 -Wall -Wextra -Wpedantic -Werror "$source" "${flags[@]}" "-Wl,-rpath,$lib" -o "$tmp/bin/$name"
+    cc -std=c17 -Wall -Wextra -Wpedantic -Werror "$source" "${flags[@]}" -lm "-Wl,-rpath,$lib" -o "$tmp/bin/$name"
 done
 
 read -ra all <<<"$(pkg-config --cflags --libs --static blockwise)"
