@@ -174,7 +174,7 @@ static void correlation_is_the_plain_sum_over_both_views(void **state)
         CHECK_CLOSE(&results[k].on_diagonal, &on, 1, 1e-3, 1e-3);
         CHECK_CLOSE(&results[k].off_diagonal, &(double){ sqrt(off) }, 1, 1e-3, 1e-3);
     }
-    free(results);
+    bw_free(results);
     bw_network_free(network);
 }
 
@@ -194,8 +194,8 @@ static void a_part_of_the_matrix_is_shown_and_the_figures_are_of_all(void **stat
     for (int i = 0; i < 4; i++)
         for (int j = 0; j < 4; j++)
             assert_true(part[2].matrix[i * 4 + j] == all[2].matrix[at[i] * D + at[j]]);
-    free(all);
-    free(part);
+    bw_free(all);
+    bw_free(part);
     bw_network_free(network);
 }
 
@@ -211,7 +211,7 @@ static void a_run_end_to_end_has_a_result_of_its_last_block(void **state)
     CHECK_OK(bw_correlation(&results, &n, network, &dataset, &options, NULL, NULL));
     assert_int_equal(n, 1);
     assert_int_equal(results[0].block, 3);
-    free(results);
+    bw_free(results);
     bw_network_free(network);
     bw_network_free(trained);
 }

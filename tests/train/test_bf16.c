@@ -1,4 +1,5 @@
-/* Training with bf16 activations, imitated where the processor has no arithmetic for it (BLOCKWISE_BF16). */
+/* Training with bf16 activations: imitated (BLOCKWISE_BF16), and by the processor where it is started with
+ * "native" and there is one that computes in it. */
 #include "train/training.h"
 #include "nn/loops.h"
 #include <math.h>
@@ -27,6 +28,8 @@ static bw_config config_of(const char *dtype, const char *const *extra)
     return c;
 }
 
+static const char *imitation = "emulate"; /* NULL: by the processor */
+
 static void emulate(const char *value)
 {
     assert_int_equal(value ? setenv(BW_BF16_VARIABLE, value, 1) : unsetenv(BW_BF16_VARIABLE), 0);
@@ -47,6 +50,7 @@ static void auto_takes_bf16_only_from_a_processor_with_arithmetic_for_it(void **
     c = config_of("dtype=auto", NULL);
     CHECK_OK(bw_compute_settle(&c));
     assert_int_equal(c.dtype, BW_DTYPE_F32);
+    emulate(imitation);
 }
 
 static void bf16_is_refused_naming_the_instruction_set(void **state)
@@ -57,7 +61,7 @@ static void bf16_is_refused_naming_the_instruction_set(void **state)
     bw_trainer *t = NULL;
     emulate(NULL);
     if (bw__exec_bf16() != BW_BF16_NONE) {
-        emulate("emulate");
+        emulate(imitation);
         skip();
     }
     CHECK_OK(bw_network_create(&net, &c));
@@ -67,7 +71,7 @@ static void bf16_is_refused_naming_the_instruction_set(void **state)
     assert_non_null(strstr(bw_last_error(), bw_compute_isa()));
     assert_non_null(strstr(bw_last_error(), "set dtype f32 or auto"));
     bw_network_free(net);
-    emulate("emulate");
+    emulate(imitation);
 }
 
 /* ---- numbers ---- */
@@ -215,7 +219,7 @@ static void activations_take_half_the_memory(void **state)
     drop_training(&bf16);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(auto_takes_bf16_only_from_a_processor_with_arithmetic_for_it),
@@ -225,6 +229,8 @@ int main(void)
         cmocka_unit_test(recomputing_changes_no_bit),
         cmocka_unit_test(activations_take_half_the_memory),
     };
-    emulate("emulate");
+    if (argc > 1 && strcmp(argv[1], "native") == 0) imitation = NULL;
+    emulate(imitation);
+    if (!imitation && bw__exec_bf16() != BW_BF16_NATIVE) return 77;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
