@@ -4,7 +4,7 @@
 function curveSeries(runs, set, name, block) {
   const series = [];
   runs.forEach((run, r) => {
-    const curves = run.curves && run.curves[set];
+    const curves = set === "knn" ? run.pictures && run.pictures.knn_over_time : run.curves && run.curves[set];
     if (!curves || !curves.block) return;
     curves.block.forEach((values, k) => {
       const several = runs.length > 1, has = values[name] && values[name].some(isNumber);
@@ -34,7 +34,7 @@ function termNames(runs) {
 
 function titleOf(name) {
   const words = { grad_norm: "Gradient norm", embedding_std: "Embedding std", effective_rank: "Effective rank", dead_channels: "Dead channels",
-    probe_top1: "Online probe, test images", probe_top1_train: "Online probe, training images", loss: "Loss" };
+    probe_top1: "Online probe, test images", probe_top1_train: "Online probe, training images", knn_top1: "kNN", loss: "Loss" };
   return words[name] || `Term ${name}`;
 }
 
@@ -46,7 +46,7 @@ function drawCurves(place, runs, block) {
   plots.splice(0, plots.length, ...plots.filter(p => !place.contains(p.figure)));
   const groups = [
     ["Loss and its terms", [["every_step", "loss"], ...termNames(runs).map(t => ["every_step", t]), ["every_step", "grad_norm"]]],
-    ["Probe over time", [["probe", "probe_top1"], ["every_step", "probe_top1_train"]]],
+    ["Probe and kNN over time", [["probe", "probe_top1"], ["every_step", "probe_top1_train"], ["knn", "knn_top1"]]],
     ["Health of the embeddings", [["health", "embedding_std"], ["health", "effective_rank"], ["health", "dead_channels"]]]
   ];
   const ends = [0, Math.max(...runs.map(run => run.steps))];
@@ -54,7 +54,7 @@ function drawCurves(place, runs, block) {
   for (const [title, list] of groups) {
     const grid = h("div", { class: "grid" });
     for (const [set, name] of list) {
-      let series = curveSeries(runs, set, name, block), unit = name.startsWith("probe") || name === "dead_channels" ? "%" : "";
+      let series = curveSeries(runs, set, name, block), unit = /^(probe|knn)/.test(name) || name === "dead_channels" ? "%" : "";
       if (name === "dead_channels") series = scaled(series, 100);
       if (series.length > 0) new Plot(grid, { title: titleOf(name) + (unit ? `, ${unit}` : ""), unit, note: TERM_NOTES[name], xName: "step", ends, series,
         log: logScale && set === "every_step" && !name.startsWith("probe") && series.every(s => s.values.every(v => !isNumber(v) || v > 0)) });

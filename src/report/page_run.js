@@ -13,7 +13,8 @@ const TERM_NOTES = {
   effective_rank: "Directions that the embeddings of a batch use.",
   dead_channels: "Share of a block's output channels that are 0 for every image of a batch.",
   probe_top1: "Test images that a linear classifier on the block gets right while the network is trained.",
-  probe_top1_train: "The same on the training images of the step."
+  probe_top1_train: "The same on the training images of the step.",
+  knn_top1: "Images whose 20 nearest neighbours say the right class: before the first step, at the checkpoints that are kept, at the end."
 };
 
 function pair(from, to, show = number) { return `${show(from)} → ${show(to)}`; }

@@ -4,10 +4,10 @@
 #include "base/rng.h"
 #include "blockwise/evaluate.h"
 #include "data/subset.h"
-#include "eval/neighbours.h"
 #include "model/network_internal.h"
 #include "report/gallery.h"
 #include "report/picture.h"
+#include "train/checkpoint.h"
 #include "train/run_folder.h"
 #include <inttypes.h>
 #include <math.h>
@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { KNN = 20, SHOWN_DIMENSIONS = 64, FILTER_WIDTH = 320 };
+enum { SHOWN_DIMENSIONS = 64, FILTER_WIDTH = 320 };
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -40,13 +40,41 @@ static void say(bw_gallery *g, const char *fmt, ...)
     (void)json_object_set_new(g->out, "problem", bw__json_text(text));
 }
 
-/* The network as the run ended, and the one it began with. */
+/* Of a run under way, its newest checkpoint; g->network stays NULL where there is none. */
+static bw_status open_checkpoint(bw_gallery *g, const char *run, const bw_config *config)
+{
+    bw_status st = BW_OK;
+    char *folder = NULL;
+    bw_checkpoint *checkpoint = NULL;
+    BW_TRY(bw__folder_file(&folder, run, BW_RUN_CHECKPOINTS));
+    BW_TRY(bw__checkpoint_open_newest(&checkpoint, folder));
+    if (!checkpoint) goto out;
+    BW_TRY(bw_network_create(&g->restored, config));
+    BW_TRY(bw__checkpoint_weights(g->restored, checkpoint));
+    BW_TRY(bw__network_view(&g->network, g->restored));
+    g->step = bw__checkpoint_step(checkpoint);
+    say(g,
+        "The run has not finished: filters, neighbours, map, correlation and kNN are of its checkpoint of "
+        "step %" PRId64 ".",
+        g->step);
+out:
+    bw__checkpoint_close(checkpoint);
+    bw__free(folder);
+    return st;
+}
+
+/* The network as the run ended, or as far as it is, and the one it began with. */
 static bw_status open_networks(bw_gallery *g, const char *run)
 {
     bw_status st = BW_OK;
     bw_config config = g->facts->config;
     config.threads = g->options->threads;
-    BW_TRY(bw_network_load(&g->network, run));
+    g->step = g->facts->steps;
+    if (g->facts->finished)
+        BW_TRY(bw_network_load(&g->network, run));
+    else
+        BW_TRY(open_checkpoint(g, run, &config));
+    if (!g->network) goto out;
     g->network->config.threads = g->options->threads;
     BW_TRY(bw_network_create(&g->random, &config));
     BW_TRY(bw__network_view(&g->random_view, g->random));
@@ -119,104 +147,33 @@ out:
     return st;
 }
 
-static bw_status see(bw_sample *s, const bw_gallery *g, const char *what, const char *what_random)
+bw_status bw__gallery_see(bw_feature_set *set, const bw_gallery *g, const bw_dataset *images,
+                          const bw_network *network, const char *what)
 {
-    bw_status st = BW_OK;
     const bw_pictures_options *o = g->options;
     bw_target_list targets;
     bool head = g->feature == BW_FEATURE_HEAD;
     bw_image_pass pass = bw__image_pass_of(bw_network_config(g->network), 0, 0, o->threads);
     bw_progress p = { .fn = o->progress, .user = o->user, .what = what };
-    BW_TRY(bw__targets(&targets, g->network, -1, head, !head, false));
-    BW_TRY(bw__feature_set_fill(&s->features, g->network, s->images, &targets, &pass, false, &p));
-    p.what = what_random;
-    BW_TRY(bw__feature_set_fill(&s->random, g->random_view, s->images, &targets, &pass, false, &p));
+    bw_status st = bw__targets(&targets, network, -1, head, !head, false);
+    return st == BW_OK ? bw__feature_set_fill(set, network, images, &targets, &pass, false, &p) : st;
+}
+
+static bw_status see_all(bw_gallery *g)
+{
+    bw_status st = BW_OK;
+    bw_sample *bank = &g->bank, *asked = &g->asked;
+    BW_TRY(bw__gallery_see(&bank->features, g, bank->images, g->network, "features"));
+    BW_TRY(
+        bw__gallery_see(&bank->random, g, bank->images, g->random_view, "features at random initialisation"));
+    BW_TRY(bw__gallery_see(&asked->features, g, asked->images, g->network, "features of more"));
+    BW_TRY(bw__gallery_see(&asked->random, g, asked->images, g->random_view,
+                           "features of more at random initialisation"));
 out:
     return st;
 }
 
 /* --- what is drawn --- */
-
-/* Rows with a label, of length 1. x and label come from bw__alloc(). */
-static bw_status labelled_rows(bw_labelled_rows *out, float **x, int **label, const bw_feature_set *set,
-                               const float *from, int64_t dim, int threads)
-{
-    bw_status st = BW_OK;
-    int64_t n = 0;
-    BW_TRY(BW_ALLOC(x, set->n * dim));
-    BW_TRY(BW_ALLOC(label, set->n));
-    for (int64_t i = 0; i < set->n; i++) {
-        if (set->label[i] < 0) continue;
-        memcpy(*x + n * dim, from + i * dim, (size_t)dim * sizeof(float));
-        (*label)[n++] = set->label[i];
-    }
-    bw__l2_normalise(*x, n, dim, threads);
-    *out = (bw_labelled_rows){ *x, *label, n };
-out:
-    return st;
-}
-
-static bw_status knn(double *top1, const bw_gallery *g, const bw_feature_set *bank,
-                     const bw_feature_set *asked, int block)
-{
-    bw_status st = BW_OK;
-    float *x[2] = { NULL };
-    int *label[2] = { NULL };
-    bw_labelled_rows rows[2];
-    double top5;
-    const int k = KNN;
-    int threads = g->options->threads;
-    int64_t dim = bw_network_feature_dim(g->network, block, g->feature);
-    BW_TRY(
-        labelled_rows(&rows[0], &x[0], &label[0], bank, bw__gallery_features(bank, g, block), dim, threads));
-    BW_TRY(labelled_rows(&rows[1], &x[1], &label[1], asked, bw__gallery_features(asked, g, block), dim,
-                         threads));
-    const bw_knn_query query = { .dim = dim,
-                                 .classes = bw_dataset_classes(g->train),
-                                 .n_k = 1,
-                                 .k = &k,
-                                 .temperature = bw_knn_options_default().temperature,
-                                 .threads = threads };
-    BW_TRY(bw__knn_classify(top1, &top5, &rows[0], &rows[1], &query, NULL));
-out:
-    for (int i = 0; i < 2; i++) {
-        bw__free(x[i]);
-        bw__free(label[i]);
-    }
-    return st;
-}
-
-static bw_status add_knn(bw_gallery *g)
-{
-    bw_status st = BW_OK;
-    char protocol[512];
-    json_t *o = json_object(), *blocks = json_array();
-    if (!g->has_labels) goto out;
-    for (int b = 0; b < bw_network_blocks(g->network); b++) {
-        double top1, random;
-        BW_TRY(knn(&top1, g, &g->bank.features, &g->asked.features, b));
-        BW_TRY(knn(&random, g, &g->bank.random, &g->asked.random, b));
-        json_t *entry = json_object();
-        (void)json_object_set_new(entry, "block", json_integer(b + 1));
-        (void)json_object_set_new(entry, "top1", bw__json_real(top1));
-        (void)json_object_set_new(entry, "random_top1", bw__json_real(random));
-        (void)json_array_append_new(blocks, entry);
-    }
-    (void)snprintf(
-        protocol, sizeof protocol,
-        "kNN of this page: %s feature, k %d, weights exp(cos/%g), %" PRId64 " %s images by their neighbours "
-        "among %" PRId64 " training images; the network of random weights has the run's seed. "
-        "blockwise knn takes all images.",
-        g->feature == BW_FEATURE_HEAD ? "head" : "trunk", KNN, bw_knn_options_default().temperature,
-        g->asked.features.n, g->test ? "test" : "training", g->bank.features.n);
-    (void)json_object_set_new(o, "protocol", bw__json_text(protocol));
-    (void)json_object_set(o, "blocks", blocks);
-    (void)json_object_set(g->out, "knn", o);
-out:
-    json_decref(blocks);
-    json_decref(o);
-    return st;
-}
 
 static json_t *map_json(const float *xy, const double *share, const bw_feature_set *set)
 {
@@ -303,7 +260,7 @@ static bw_status add_correlation(bw_gallery *g)
     (void)json_object_set_new(value, "noise", bw__json_real(1.0 / sqrt((double)results[0].images)));
     (void)json_object_set(g->out, "correlation", value);
 out:
-    free(results);
+    bw_free(results);
     json_decref(value);
     return st;
 }
@@ -366,21 +323,20 @@ out:
 
 /* --- all of it --- */
 
-static bw_status of_images(bw_gallery *g)
+static bw_status of_images(bw_gallery *g, const char *run)
 {
     bw_status st = BW_OK;
     json_t *classes = json_array();
     (void)json_object_set_new(g->out, "classes", classes);
     BW_TRY(take_samples(g));
-    BW_TRY(see(&g->bank, g, "features", "features at random initialisation"));
-    BW_TRY(see(&g->asked, g, "features of more", "features of more at random initialisation"));
+    BW_TRY(see_all(g));
     if (g->bank.features.n < 2 || g->asked.features.n < 2)
         BW_TRY(bw_fail(BW_EDATA, "fewer than two images can be read"));
     for (int c = 0; g->has_labels && c < bw_dataset_classes(g->train); c++)
         (void)json_array_append_new(classes, bw__json_text(bw_dataset_class_name(g->train, c)));
     (void)json_object_set_new(g->out, "bank", json_integer(g->bank.features.n));
     (void)json_object_set_new(g->out, "queries", json_integer(g->asked.features.n));
-    BW_TRY(add_knn(g));
+    BW_TRY(bw__gallery_knn(g, run));
     BW_TRY(bw__gallery_neighbours(g));
     BW_TRY(add_map(g, "map", &g->asked.features));
     BW_TRY(add_map(g, "random_map", &g->asked.random));
@@ -398,6 +354,7 @@ static void close_gallery(bw_gallery *g)
         bw_dataset_free(samples[i]->images);
     }
     bw_network_free(g->network);
+    bw_network_free(g->restored);
     bw_network_free(g->random_view);
     bw_network_free(g->random);
     bw_dataset_free(g->train);
@@ -412,20 +369,20 @@ bw_status bw__pictures(json_t **out, const char *run, const bw_run_facts *facts,
     bw_gallery g = { .options = options, .facts = facts, .out = json_object(), .images = json_array() };
     *out = NULL;
     (void)json_object_set_new(g.out, "images", g.images);
-    if (!facts->finished) {
-        say(&g, "Neighbours, map, correlation, kNN and filters are made of the weights a run ends with: this "
-                "one has "
-                "not finished.");
+    BW_TRY(open_networks(&g, run));
+    if (!g.network) {
+        say(&g,
+            "Neighbours, map, correlation, kNN and filters are made of the weights of a run: this one has "
+            "neither finished nor a checkpoint yet.");
         goto done;
     }
-    BW_TRY(open_networks(&g, run));
     BW_TRY(add_filters(&g));
     if (options->images == 0) {
         say(&g, "Neighbours, map, correlation and kNN were not asked for (--images 0).");
         goto done;
     }
     st = open_data(&g);
-    if (st == BW_OK && g.train) st = of_images(&g);
+    if (st == BW_OK && g.train) st = of_images(&g, run);
     /* Images that were not asked for by name and cannot be used any more spoil only their part of the page.
      */
     if (st == BW_EDATA && !options->data) {

@@ -164,6 +164,7 @@ bw_status bw__run_data(json_t **out, bw_run_facts *facts, const char *run, bool 
     if (facts)
         *facts = (bw_run_facts){ .config = config,
                                  .finished = finished != NULL,
+                                 .steps = json_integer_value(json_object_get(o, "steps")),
                                  .environment = json_object_get(o, "environment") };
     *out = o;
     o = NULL;

@@ -8,6 +8,7 @@
 typedef struct bw_run_facts {
     bw_config config;    /* resolved, as the run had it */
     bool finished;       /* and so its weights are there */
+    int64_t steps;       /* done so far */
     json_t *environment; /* environment.json, borrowed from the run's data; NULL where there is none */
 } bw_run_facts;
 

@@ -55,8 +55,7 @@ static int newest_first(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-/* Steps of the checkpoints in `folder`, newest first; none where there is no such folder. */
-static bw_status list_steps(int64_t **out, int64_t *out_n, const char *folder)
+bw_status bw__checkpoint_list(int64_t **out, int64_t *out_n, const char *folder)
 {
     bw_status st = BW_OK;
     int64_t *steps = NULL, *more = NULL, n = 0, capacity = 0;
@@ -170,7 +169,7 @@ static bw_status remove_old(const char *folder, int64_t step, int keep)
     int64_t *steps = NULL, n = 0, kept = 0;
     char *path = NULL;
 
-    BW_TRY(list_steps(&steps, &n, folder));
+    BW_TRY(bw__checkpoint_list(&steps, &n, folder));
     for (int64_t i = 0; i < n; i++) {
         if (steps[i] > step || ++kept <= (keep > 1 ? keep : 1)) continue;
         BW_TRY(path_of_step(&path, folder, steps[i]));
@@ -256,7 +255,7 @@ static bw_status verify(const bw_st_file *file, const char *path)
                    want ? want : "there");
 }
 
-static bw_status open_step(bw_checkpoint **out, const char *folder, int64_t step)
+bw_status bw__checkpoint_open(bw_checkpoint **out, const char *folder, int64_t step)
 {
     bw_status st = BW_OK;
     bw_checkpoint *c = NULL;
@@ -284,9 +283,9 @@ bw_status bw__checkpoint_open_newest(bw_checkpoint **out, const char *folder)
     int64_t *steps = NULL, n = 0;
 
     *out = NULL;
-    bw_status st = list_steps(&steps, &n, folder);
+    bw_status st = bw__checkpoint_list(&steps, &n, folder);
     for (int64_t i = 0; st == BW_OK && i < n; i++) {
-        st = open_step(out, folder, steps[i]);
+        st = bw__checkpoint_open(out, folder, steps[i]);
         if (st == BW_OK) break;
         if (st != BW_EDATA && st != BW_EIO) break;
         bw_log(BW_LOG_WARN, "%s%s", bw_last_error(), i + 1 < n ? "; using the one before" : "");
@@ -325,16 +324,15 @@ const char *bw__checkpoint_path(const bw_checkpoint *checkpoint)
     return checkpoint->path;
 }
 
-bw_status bw__checkpoint_restore(bw_network *network, bw_online_probe *probe, const bw_checkpoint *checkpoint)
+/* same: what is known so far of whether the checkpoint is of such a network. */
+static bw_status copy_state(bw_network *network, bw_online_probe *probe, const bw_checkpoint *checkpoint,
+                            bool same)
 {
     bw_status st = BW_OK;
     bw_state *state = NULL;
-    char layout[DIGEST_TEXT];
 
-    BW_TRY(layout_text(layout, network));
     BW_TRY(BW_ALLOC(&state, 1));
     bw__state_list(state, network, probe);
-    bool same = strcmp(layout, bw__st_metadata(checkpoint->file, "layout")) == 0;
     for (int i = 0; same && i < state->n; i++) {
         const bw_st_tensor *t = bw__st_find(checkpoint->file, state->item[i].name);
         same = t && t->bytes == state->item[i].bytes;
@@ -355,4 +353,18 @@ bw_status bw__checkpoint_restore(bw_network *network, bw_online_probe *probe, co
 out:
     bw__free(state);
     return st;
+}
+
+bw_status bw__checkpoint_restore(bw_network *network, bw_online_probe *probe, const bw_checkpoint *checkpoint)
+{
+    char layout[DIGEST_TEXT];
+    bw_status st = layout_text(layout, network);
+    if (st != BW_OK) return st;
+    return copy_state(network, probe, checkpoint,
+                      strcmp(layout, bw__st_metadata(checkpoint->file, "layout")) == 0);
+}
+
+bw_status bw__checkpoint_weights(bw_network *network, const bw_checkpoint *checkpoint)
+{
+    return copy_state(network, NULL, checkpoint, true);
 }

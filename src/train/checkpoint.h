@@ -19,6 +19,13 @@ typedef struct bw_checkpoint bw_checkpoint;
  * *out is NULL with BW_OK where there is none at all. BW_EDATA: there are some, and none is whole. */
 BW_MUST_CHECK
 bw_status bw__checkpoint_open_newest(bw_checkpoint **out, const char *folder);
+/* Steps of the checkpoints in `folder`, whole or not, newest first; *out_n is 0 where there is no such
+ * folder. The caller releases *out with bw__free(). BW_EIO, BW_ENOMEM. */
+BW_MUST_CHECK
+bw_status bw__checkpoint_list(int64_t **out, int64_t *out_n, const char *folder);
+/* That of one step. BW_EDATA: damaged; BW_EIO. */
+BW_MUST_CHECK
+bw_status bw__checkpoint_open(bw_checkpoint **out, const char *folder, int64_t step);
 void bw__checkpoint_close(bw_checkpoint *checkpoint);
 
 int64_t bw__checkpoint_step(const bw_checkpoint *checkpoint);
@@ -31,4 +38,9 @@ const char *bw__checkpoint_path(const bw_checkpoint *checkpoint);
 BW_MUST_CHECK
 bw_status bw__checkpoint_restore(bw_network *network, bw_online_probe *probe,
                                  const bw_checkpoint *checkpoint);
+
+/* Copies weights and running statistics alone, for looking at a run: into a network of the run's config that
+ * has neither momenta nor squares. As bw__checkpoint_restore(). */
+BW_MUST_CHECK
+bw_status bw__checkpoint_weights(bw_network *network, const bw_checkpoint *checkpoint);
 #endif

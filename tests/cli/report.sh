@@ -51,6 +51,23 @@ has "$page" '"picture":"data:image/png;base64,'
 has "$page" '"map":\{"x":\[[^]]*\],"y":\[[^]]*\],"label":\['
 has "$page" '"filters":\{"trained":"data:image/png;base64,[^"]*","count":8,"size":3'
 has_not "$page" '"problem"'
+# kNN at the beginning, at the checkpoint before the last step, and at the end.
+has "$page" '"knn_over_time":\{"step":\[0,21,24\],"block":\[\{"knn_top1":\[[0-9.]+,[0-9.]+,[0-9.]+\]\}(,\{"knn_top1":\[[0-9.,]+\]\}){3}\]'
+# A run under way is seen by its newest checkpoint, which here is what the run ended with; then by none.
+cp -r "$work/run" "$work/cut"
+rm "$work"/cut/{finished,model.safetensors,heads.safetensors,report.html}
+expect 0 "" report "$work/cut"
+has "$work/cut/report.html" '"problem":"The run has not finished: [^"]*checkpoint of step 24'
+checks=$((checks + 1))
+pictures() { sed -n 's/.*\("knn":{"protocol".*\),"correlation".*/\1/p' "$1"; }
+[ -n "$(pictures "$page")" ] && [ "$(pictures "$page")" = "$(pictures "$work/cut/report.html")" ] || fail "a checkpoint's pictures are not those of the run it ends"
+echo damaged >"$work/cut/checkpoints/step-00000021.safetensors"
+expect 0 "" report "$work/cut"
+has "$work/cut/report.html" '"knn_over_time":\{"step":\[0,24\]'
+rm "$work"/cut/checkpoints/*
+expect 0 "" report "$work/cut"
+has "$work/cut/report.html" '"problem":"[^"]*neither finished nor a checkpoint'
+has_not "$work/cut/report.html" '"filters"'
 expect 0 "" report "$work/run" --out "$work/few.html" --images 10 --quiet
 has "$work/few.html" '5 test images by their neighbours among 10 training images'
 expect 0 "" report "$work/run" --out "$work/none.html" --images 0
