@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Makes docs/performance.md from the lines that bench/compare.sh recorded; measures nothing.
+"""Makes docs/performance.md, or the page of another machine, from the lines that bench/compare.sh recorded; measures
+nothing.
 
     bench/performance.py docs/performance.jsonl > docs/performance.md
 """
@@ -352,8 +353,10 @@ def main():
         "lines beside it (`.jsonl`)."
     )
     parts = (machine_part, speed_part, ratios_part, memory_part, profile_part, matmul_part, failures_part)
-    notes = pathlib.Path(__file__).with_name("performance_notes.md").read_text().strip()  # written by hand
-    print("\n\n".join([head] + [text for part in parts if (text := part(records))] + [notes]))
+    # Written by hand, for each page its own: what docs/NAME.jsonl says is explained in bench/NAME_notes.md.
+    notes = pathlib.Path(__file__).with_name(pathlib.Path(sys.argv[1]).name.split(".")[0] + "_notes.md")
+    texts = [head] + [text for part in parts if (text := part(records))]
+    print("\n\n".join(texts + ([notes.read_text().strip()] if notes.exists() else [])))
 
 
 if __name__ == "__main__":
