@@ -16,7 +16,9 @@ import faulthandler
 import json
 import os
 import re
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -87,8 +89,6 @@ class _PretrainOptions(C.Structure):
 
 
 _lib = _load()
-_libc = C.CDLL(None)
-_libc.free.argtypes = [C.c_void_p]
 _P, _I = C.c_void_p, C.c_int64
 for _name, _result, *_arguments in [
         ("bw_version", C.c_char_p), ("bw_last_error", C.c_char_p), ("bw_status_text", C.c_char_p, C.c_int),
@@ -197,7 +197,7 @@ class Network(_Handle):
         text = C.c_char_p()
         _check(_lib.bw_config_to_yaml(C.byref(text), _lib.bw_network_config(self)))
         self.config = text.value.decode()
-        _libc.free(C.cast(text, C.c_void_p))
+        _lib.bw_free(C.cast(text, C.c_void_p))
 
     def _feature(self, feature):
         return ("head", "trunk").index(feature or ("head" if self.has_heads else "trunk"))
@@ -290,7 +290,15 @@ def pretrain(data, out, recipe=None, config=None, *, format=None, resume=False, 
         request=_REQUEST(lambda _: _STOP if raised else 0))
     if sys.__stderr__ and not faulthandler.is_enabled():
         faulthandler.enable(sys.__stderr__)  # gives signals a stack of their own, which kernels want (trainer.h)
-    status = _lib.bw_pretrain(C.byref(options))
+    before = signal.getsignal(signal.SIGINT)
+    mine = threading.current_thread() is threading.main_thread() and callable(before)
+    if mine:  # an exception at the entry of a callback would be lost: it is kept like one from inside
+        signal.signal(signal.SIGINT, lambda *arguments: guarded(before, *arguments))
+    try:
+        status = _lib.bw_pretrain(C.byref(options))
+    finally:
+        if mine:
+            signal.signal(signal.SIGINT, before)
     if raised:
         raise raised[0]
     _check(status)

@@ -1,9 +1,12 @@
 """Run by numpy_module.sh in an empty folder."""
 import json
 import os
+import signal
 import struct
 import subprocess
+import threading
 import unittest
+from pathlib import Path
 
 import numpy as np
 
@@ -88,6 +91,15 @@ class Module(unittest.TestCase):
         self.assertEqual([s["step"] for s in rest], [3])
         with open("run/model.safetensors", "rb") as a, open("stopped/model.safetensors", "rb") as b:
             self.assertEqual(a.read(), b.read())
+
+    def test_ctrl_c_while_the_library_computes_saves_and_stops(self):
+        timer = threading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT))
+        handler = signal.getsignal(signal.SIGINT)
+        with self.assertRaises(KeyboardInterrupt):  # the signal comes in a step, not in a callback
+            blockwise.pretrain("images", "interrupted", config={**TINY, "train.steps": 4000, "train.epochs": 1000},
+                               on_step=lambda step: timer.start() if step["step"] == 2 else None)
+        self.assertIs(signal.getsignal(signal.SIGINT), handler)
+        self.assertTrue(list(Path("interrupted/checkpoints").glob("step-*.safetensors")))
 
 
 unittest.main()
