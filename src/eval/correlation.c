@@ -6,7 +6,6 @@
 #include "model/project.h"
 #include "nn/batch_norm.h"
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { VIEWS = 2, ROWS_AT_ONCE = 128 };
@@ -118,8 +117,8 @@ static bw_status make_results(bw_correlation_result **out, int *out_n, const bw_
         list[n++] = (bw_correlation_result){ .block = k, .images = images, .dim = dim, .shown = side };
         cells += (size_t)side * (size_t)side;
     }
-    *out = calloc(1, (size_t)n * sizeof **out + cells * sizeof(float));
-    if (!*out) return bw_fail(BW_ENOMEM, "out of memory: correlations");
+    bw_status st = bw__alloc((void **)out, (size_t)n * sizeof **out + cells * sizeof(float));
+    if (st != BW_OK) return st;
     float *room = (float *)(*out + n);
     for (int i = 0; i < n; i++) {
         list[i].matrix = room;
@@ -170,7 +169,7 @@ bw_status bw_correlation(bw_correlation_result **out, int *out_n, const bw_netwo
     *out_n = n;
     results = NULL;
 out:
-    free(results);
+    bw__free(results);
     bw__feature_arrays_clear(&arrays);
     return st;
 }

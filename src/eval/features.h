@@ -40,7 +40,7 @@ bw_columns bw__feature_columns(const bw_feature_arrays *arrays, bw_target target
 BW_MUST_CHECK
 bw_status bw__feature_arrays_fill(bw_feature_arrays *arrays, int64_t row, const float *images, int64_t n);
 
-/* Features, labels and numbers of the images of a data set. All arrays come from malloc(). */
+/* Features, labels and numbers of the images of a data set. */
 typedef struct bw_feature_set {
     bw_feature_arrays arrays;
     int64_t n;

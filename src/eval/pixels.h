@@ -4,7 +4,7 @@
 #include "eval/image_pass.h"
 
 typedef struct bw_pixel_set {
-    float *x; /* [n, dim]; from malloc() */
+    float *x; /* [n, dim] */
     int *label;
     int64_t n, dim, unlabelled;
 } bw_pixel_set;

@@ -136,12 +136,8 @@ static bw_status write_classifiers(const char *path, const bw_network *network, 
                                    const bw_target_list *targets, bw_classifier *keep)
 {
     int n = 0;
-    for (int t = 0; t < targets->n; t++) {
-        if (targets->item[t].block < 0)
-            bw__classifier_clear(&keep[t]);
-        else
-            keep[n++] = keep[t];
-    }
+    for (int t = 0; t < targets->n; t++)
+        if (targets->item[t].block >= 0) keep[n++] = keep[t]; /* none is kept of a concatenation */
     for (int t = n; t < targets->n; t++)
         keep[t] = (bw_classifier){ 0 };
     return bw__probe_file_write(path, network, train, keep, n);

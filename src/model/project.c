@@ -6,7 +6,7 @@
 int64_t bw__projection_dim(const bw_network *network, int k)
 {
     const bw_block_spec *s = &network->spec[k];
-    return network->has_heads && s->n_linear > 0 ? s->linear[s->n_linear - 1].oc : 0;
+    return bw_network_has_projectors(network) && s->n_linear > 0 ? s->linear[s->n_linear - 1].oc : 0;
 }
 
 bw_status bw__project(float *z, const bw_network *network, int k, const float *h, int64_t n)

@@ -113,7 +113,9 @@ static bw_status evaluate(const bw_network *network, const bw_dataset *train, co
     int64_t *index = NULL, rows = 0;
     bw_probe_result *probe = NULL;
     bw_knn_result *knn = NULL;
+    bw_correlation_result *correlation = NULL;
     int n = 0;
+    bw_correlation_options correlation_options = bw_correlation_options_default();
     bw_probe_options probe_options = bw_probe_options_default();
     bw_knn_options knn_options = bw_knn_options_default();
     probe_options.epochs = 1;
@@ -126,6 +128,9 @@ static bw_status evaluate(const bw_network *network, const bw_dataset *train, co
         bw_free(knn);
         st = bw_knn(&knn, &n, network, train, test, &knn_options, NULL, NULL);
     }
+    correlation_options.threads = 1;
+    if (st == BW_OK) st = bw_correlation(&correlation, &n, network, test, &correlation_options, NULL, NULL);
+    bw_free(correlation);
     bw_free(features);
     bw_free(index);
     bw_free(probe);
