@@ -12,6 +12,7 @@ static const bw_loss_ops *const losses[] = { BW_LOSS_LIST(ENTRY)[BW_LOSS_CUSTOM]
 struct bw_loss {
     const bw_loss_ops *ops;
     void *state;
+    const char *const *terms;
 };
 
 bw_status bw__loss_create(bw_loss **out, bw_exec *x, const bw_loss_config *config, int64_t n, int64_t d)
@@ -22,6 +23,7 @@ bw_status bw__loss_create(bw_loss **out, bw_exec *x, const bw_loss_config *confi
     BW_TRY(BW_ALLOC(&loss, 1));
     loss->ops = losses[config->name];
     BW_TRY(loss->ops->create(&loss->state, x, config, n, d));
+    loss->terms = bw__loss_terms(config);
     *out = loss;
     loss = NULL;
 out:
@@ -57,6 +59,11 @@ void bw__loss_place(bw_loss *loss, uint64_t seed, int block, const int64_t *step
 const char *const *bw__loss_terms(const bw_loss_config *config)
 {
     return config->name == BW_LOSS_CUSTOM ? bw__rule_terms(config->rule) : losses[config->name]->terms;
+}
+
+const char *const *bw__loss_own_terms(const bw_loss *loss)
+{
+    return loss->terms;
 }
 
 bool bw__loss_needs_labels(const bw_loss_config *config)

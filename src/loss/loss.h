@@ -21,7 +21,7 @@ enum { BW_LOSS_TERMS = 3 }; /* the most that a loss has */
 
 typedef struct bw_loss_value {
     double total;               /* what is minimised */
-    double term[BW_LOSS_TERMS]; /* unweighted and unscaled; names: bw__loss_terms() */
+    double term[BW_LOSS_TERMS]; /* unweighted and unscaled; names: bw__loss_own_terms() */
 } bw_loss_value;
 
 typedef struct bw_loss bw_loss;
@@ -44,8 +44,10 @@ bw_status bw__loss_run(bw_loss *loss, bw_exec *x, bw_loss_value *out, float *dif
                        const int *labels);
 /* Where the loss stands, for rules that ask: `steps_done` is borrowed and read in each run. */
 void bw__loss_place(bw_loss *loss, uint64_t seed, int block, const int64_t *steps_done);
-/* Names of its terms as metrics have them, at most BW_LOSS_TERMS and then NULL. Borrowed, valid for ever. */
+/* Names of its terms as metrics have them, at most BW_LOSS_TERMS and then NULL. Borrowed, valid for ever. A
+ * rule may be registered anew: a loss keeps the terms it was created with. */
 const char *const *bw__loss_terms(const bw_loss_config *config);
+const char *const *bw__loss_own_terms(const bw_loss *loss);
 bool bw__loss_needs_labels(const bw_loss_config *config);
 /* Floating point operations of its matrix products on this rank. */
 int64_t bw__loss_flops(const bw_loss *loss);

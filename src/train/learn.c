@@ -146,9 +146,9 @@ static bw_status teach_probe(bw_trainer *t, bw_step *out, int k)
 }
 
 /* Places the terms of block k's loss in the rows of their names. */
-static void note_terms(bw_step *out, const bw_loss_value *value, const bw_loss_config *loss, int k)
+static void note_terms(bw_step *out, const bw_loss_value *value, const bw_loss *loss, int k)
 {
-    const char *const *name = bw__loss_terms(loss);
+    const char *const *name = bw__loss_own_terms(loss);
     for (int i = 0; name[i]; i++) {
         int row = 0;
         while (row < out->terms && strcmp(out->term_name[row], name[i]) != 0)
@@ -180,13 +180,12 @@ static bw_status find_loss(bw_trainer *t, bw_step *out, int k, float *diff_z, co
 {
     bw_status st = BW_OK;
     bw_loss_value loss = { 0 };
-    const bw_loss_config config = bw_config_block(&t->network->config, k).loss;
     const double begin = bw__now_s();
     BW_TRY(bw__loss_run(t->blocks[k].loss, &t->exec, &loss, diff_z, z, t->labels));
     note(t, "loss", k, begin, bw__now_s());
     if (out->has_health) BW_TRY(measure_embedding(t, out, k, z));
     out->loss[k] = loss.total;
-    note_terms(out, &loss, &config, k);
+    note_terms(out, &loss, t->blocks[k].loss, k);
 out:
     return diverged(st, t, k);
 }

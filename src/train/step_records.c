@@ -22,10 +22,11 @@ typedef struct part {
 struct bw_step_records {
     const bw_grid *grid;
     const bw_network *network;
-    bw_channel *outlet;               /* of other rows */
-    bw_channel *inlet[BW_MAX_BLOCKS]; /* of rank 0, by row */
-    bw_step *step;                    /* [room] of rank 0: its own parts, step s at s % room */
-    int64_t room, oldest, n;          /* oldest: step number; n: kept */
+    const char *const *terms[BW_MAX_BLOCKS]; /* of each block's loss, as it was when the run began */
+    bw_channel *outlet;                      /* of other rows */
+    bw_channel *inlet[BW_MAX_BLOCKS];        /* of rank 0, by row */
+    bw_step *step;                           /* [room] of rank 0: its own parts, step s at s % room */
+    int64_t room, oldest, n;                 /* oldest: step number; n: kept */
 };
 
 static int lag(const bw_grid *grid)
@@ -59,6 +60,10 @@ bw_status bw__step_records_open(bw_step_records **out, const bw_grid *grid, cons
     if (grid->place > 0) return BW_OK;
     BW_TRY(BW_ALLOC(&r, 1));
     *r = (bw_step_records){ .grid = grid, .network = network, .room = lag(grid) + 2 };
+    for (int k = 0; k < network->blocks; k++) {
+        const bw_loss_config loss = bw_config_block(&network->config, k).loss;
+        r->terms[k] = bw__loss_terms(&loss);
+    }
     if (grid->row == 0) BW_TRY(BW_ALLOC(&r->step, r->room));
     if (grid->rows > 1) BW_TRY(open_channels(r));
     *out = r;
@@ -89,12 +94,6 @@ static int row_of_term(const bw_step *step, const char *name)
     return -1;
 }
 
-static const char *const *terms_of_block(const bw_step_records *r, int k)
-{
-    const bw_loss_config loss = bw_config_block(&r->network->config, k).loss;
-    return bw__loss_terms(&loss);
-}
-
 static void pack_block(double *v, const bw_step_records *r, const bw_step *s, int k)
 {
     const double values[] = { s->loss[k],
@@ -105,7 +104,7 @@ static void pack_block(double *v, const bw_step_records *r, const bw_step *s, in
                               s->dead_channels[k],
                               s->probe_top1_train[k] };
     const int n = (int)(sizeof values / sizeof values[0]);
-    const char *const *name = terms_of_block(r, k);
+    const char *const *name = r->terms[k];
     memcpy(v, values, sizeof values);
     for (int i = 0; name[i]; i++) {
         int row = row_of_term(s, name[i]);
@@ -123,7 +122,7 @@ static void unpack_block(bw_step *s, const bw_step_records *r, const double *v, 
                            &s->dead_channels[k],
                            &s->probe_top1_train[k] };
     const int n = (int)(sizeof to / sizeof to[0]);
-    const char *const *name = terms_of_block(r, k);
+    const char *const *name = r->terms[k];
     for (int i = 0; i < n; i++)
         *to[i] = v[i];
     for (int i = 0; name[i] && !isnan(s->loss[k]); i++) {
