@@ -33,7 +33,7 @@ a block. Also measures what each block learnt, fine-tunes, and writes networks
 for other programs. Runs on several machines over MPI.")
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME libblockwise-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
-set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "blockwise (= ${PROJECT_VERSION}-1)")
+set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "blockwise (= ${PROJECT_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE})")
 set(CPACK_DEBIAN_DEV_DESCRIPTION
 "self-supervised pretraining of vision networks - development files
 Headers and libraries for programs that pretrain networks block by block, or
@@ -42,7 +42,7 @@ compute features with them, through the interface of blockwise in C.")
 set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-blockwise)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_ARCHITECTURE all)
-set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "blockwise (= ${PROJECT_VERSION}-1), python3, python3-numpy")
+set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "blockwise (= ${PROJECT_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE}), python3, python3-numpy")
 set(CPACK_DEBIAN_PYTHON_PACKAGE_CONTROL_EXTRA ${CMAKE_CURRENT_LIST_DIR}/prerm)
 set(CPACK_DEBIAN_PYTHON_DESCRIPTION
 "self-supervised pretraining of vision networks - Python module

@@ -45,7 +45,8 @@ bw_status bw_plan_make(bw_plan *out, const bw_config *config);
 
 /** Counts what a rank of row `row`, from 0, of parallel.block needs, where row r has blocks begin[r] to
  *  begin[r + 1] - 1 of those that are run (bw_simulated.begin): flops, gradients, arena and the queues
- * between rows are the row's. bw_plan_make() counts the first row of even shares. As bw_plan_make(). */
+ * between rows are the row's. bw_plan_make() counts the first row of even shares. As bw_plan_make();
+ * BW_EINVAL: there is no such row. */
 BW_API BW_MUST_CHECK
 bw_status bw_plan_make_row(bw_plan *out, const bw_config *config, const int *begin, int row);
 

@@ -18,10 +18,14 @@ const char *bw__track_name(bw_track track)
 
 bw_status bw__trace_start(int most)
 {
+    bw_span *made = NULL;
     bw__trace_clear();
-    bw_status st = BW_ALLOC(&spans, most);
+    bw_status st = BW_ALLOC(&made, most);
     if (st != BW_OK) return st;
+    pthread_mutex_lock(&lock);
+    spans = made;
     room = most;
+    pthread_mutex_unlock(&lock);
     atomic_store(&on, true);
     return BW_OK;
 }

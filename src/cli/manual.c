@@ -16,7 +16,9 @@ static const struct {
     { "events.out.tfevents.*", "The same for TensorBoard." },
     { "checkpoints/", "What --resume continues from." },
     { "model.safetensors", "The trunk, in torchvision's names and shapes." },
+    { "config.json", "What the trunk is, as timm reads it." },
     { "heads.safetensors", "Heads and projectors." },
+    { "finished", "How many steps the run had; there when it is complete." },
     { "probe.json", "The last result of 'blockwise probe'." },
     { "report.html", "The page of 'blockwise report'." },
 }, ENVIRONMENT[] = {
@@ -125,7 +127,8 @@ static FILE *begin_page(const pages *all, const char *name, int section, const c
 
 static int end_page(FILE *to, const char *name)
 {
-    if (fclose(to) == 0) return 0;
+    bool failed = ferror(to) != 0; /* before: fclose() speaks of its own part only */
+    if (fclose(to) == 0 && !failed) return 0;
     cli_error("page %s: %s", name, strerror(errno));
     return CLI_EXIT_FAILURE;
 }

@@ -96,7 +96,8 @@ static const cli_option TABLE[] = {
     { CLI_WARMUP, "warmup", "N", "Repetitions before measuring (default: 2)" },
     { CLI_PROFILE, "profile", NULL, "Also where the time goes, by kind of operation (default: no)" },
     { CLI_TRACE, "trace", "FILE.json",
-      "Write what each rank does when in the measured steps, for trace viewers such as Perfetto (default: "
+      "Write what each rank does when from the first measured step on, for trace viewers such as Perfetto "
+      "(default: "
       "not "
       "written)" },
     { CLI_COUNT_STEP, "step", NULL, "Count what ranks send in a step of training (default: no)" },

@@ -128,7 +128,8 @@ static bw_status find_largest_batch(planned *p)
 {
     p->available = bw_available_bytes();
     p->largest = p->batch;
-    if (p->plan.peak_bytes <= p->available) return BW_OK;
+    /* Of rows the largest batch is not said. */
+    if (p->plan.peak_bytes <= p->available || p->grid.rows > 1) return BW_OK;
     bw_status st = bw_plan_largest_batch(&p->largest, &p->node, p->available);
     if (p->node.train.batch < p->batch) p->largest *= p->nodes;
     return st;

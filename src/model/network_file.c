@@ -160,8 +160,9 @@ static bw_status find_files(char **out_trunk, char **out_heads, const char *path
 
     if (stat(path, &info) != 0) {
         char hint[HINT_ROOM] = "";
-        if (errno == ENOENT) bw__missing_hint(hint, sizeof hint, path);
-        return bw_fail(BW_EDATA, "%s: %s%s%s", path, strerror(errno), hint,
+        const int reason = errno; /* the hint looks for files of its own */
+        if (reason == ENOENT) bw__missing_hint(hint, sizeof hint, path);
+        return bw_fail(BW_EDATA, "%s: %s%s%s", path, strerror(reason), hint,
                        hint[0] && hint[strlen(hint) - 1] == '?'
                            ? ""
                            : "; give a run folder, a .safetensors file or one of torch.save()");

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PROBE_FILE "probe.json"
 enum { MOST_CONFIG_BYTES = 1 << 20 };
 
 /* Path of a file of the run, or NULL where it is not there; the caller owns it. */
@@ -158,7 +157,7 @@ bw_status bw__run_data(json_t **out, bw_run_facts *facts, const char *run, bool 
     (void)json_object_set_new(o, "settings", settings_json(&config));
     BW_TRY(add_metrics(o, run));
     BW_TRY(add_file(o, "environment", run, BW_RUN_ENVIRONMENT));
-    BW_TRY(add_file(o, "probe", run, PROBE_FILE));
+    BW_TRY(add_file(o, "probe", run, BW_RUN_PROBE));
     add_total_steps(o, &config);
     if (with_cost) add_cost(o, &config);
     if (facts)

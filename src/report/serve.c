@@ -76,7 +76,7 @@ static uint64_t mix_file(uint64_t hash, const char *run, const char *name)
  * show. */
 static void refresh(server *s)
 {
-    static const char *const FILES[] = { BW_RUN_METRICS, BW_RUN_FINISHED, BW_RUN_ENVIRONMENT, "probe.json" };
+    static const char *const FILES[] = { BW_RUN_METRICS, BW_RUN_FINISHED, BW_RUN_ENVIRONMENT, BW_RUN_PROBE };
     char version[VERSION_ROOM];
     uint64_t hash = 1;
     json_t *data = NULL;

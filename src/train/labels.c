@@ -12,25 +12,22 @@ static bool looks_at_labels(const bw_config *config, int k)
     return bw__loss_needs_labels(&loss);
 }
 
-/* Whether the loss of a block looks at labels, or of a block that learns. */
-static bool any_looks(const bw_config *config, bool that_learns)
+/* The first block whose loss looks at labels, or the first of those that learn; -1: none. */
+static int first_that_looks(const bw_config *config, bool that_learns)
 {
     bw_phases phases;
     int blocks = bw__config_blocks(config);
     bw__phases(&phases, config, blocks, 1);
     for (int k = 0; k < blocks; k++)
-        if (looks_at_labels(config, k) && (!that_learns || bw__phases_of(&phases, k))) return true;
-    return false;
+        if (looks_at_labels(config, k) && (!that_learns || bw__phases_of(&phases, k))) return k;
+    return -1;
 }
 
 enum { SHOWN = 64 };
 
-/* "loss.name cross-entropy" or "loss.rule mine": the first that looks at labels. */
-static void name_loss(char out[SHOWN], const bw_config *config)
+/* "loss.name cross-entropy" or "loss.rule mine", of block k. */
+static void name_loss(char out[SHOWN], const bw_config *config, int k)
 {
-    int k = 0;
-    while (!looks_at_labels(config, k))
-        k++;
     const bw_loss_config loss = bw_config_block(config, k).loss;
     if (loss.name == BW_LOSS_CUSTOM)
         (void)snprintf(out, SHOWN, "loss.rule %s", loss.rule);
@@ -92,9 +89,10 @@ bw_status bw__labels_settle(bw_config *config, const bw_dataset *dataset, const 
     bw_status st = BW_OK;
     char what[SHOWN];
     int classes = bw_dataset_classes(dataset);
-    bool probe = config->probe.every > 0, loss = any_looks(config, true);
-    if (!probe && !any_looks(config, false)) return BW_OK;
-    if (loss) name_loss(what, config);
+    int first = first_that_looks(config, true);
+    bool probe = config->probe.every > 0, loss = first >= 0;
+    if (!probe && first_that_looks(config, false) < 0) return BW_OK;
+    if (loss) name_loss(what, config, first);
     if (probe || loss) BW_TRY(check_data(dataset, path, loss ? what : NULL));
     bw__labels_set_classes(config, classes);
     if (probe) BW_TRY(check_room(config->loss.classes, classes, path));

@@ -110,6 +110,9 @@ bw_status bw_plan_make(bw_plan *out, const bw_config *config)
 
 bw_status bw_plan_make_row(bw_plan *out, const bw_config *config, const int *begin, int row)
 {
+    if (row < 0 || row >= (config->parallel.block > 0 ? config->parallel.block : 1))
+        return bw_fail(BW_EINVAL, "row %d: there are %lld, counted from 0", row,
+                       (long long)config->parallel.block);
     return make(out, config, begin, row);
 }
 

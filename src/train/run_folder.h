@@ -12,6 +12,7 @@
 #define BW_RUN_HEADS       "heads.safetensors"
 #define BW_RUN_HUB_CONFIG  "config.json"
 #define BW_RUN_FINISHED    "finished"
+#define BW_RUN_PROBE       "probe.json" /* not of the run: blockwise probe writes it */
 #define BW_RUN_LOCK        ".lock"
 
 typedef enum bw_run_state {
