@@ -59,5 +59,5 @@ BLOCKWISE=$program
 expect 0 "" bench step "${step[@]}" --trace "$work/trace.json"
 times 2 0 4 update
 expect 1 "$work/no/trace.json" bench step "${step[@]}" --trace "$work/no/trace.json"
-expect 2 -- "--trace and --data cannot be given together" bench step "${step[@]}" --trace "$work/trace.json" --data "$work"
+expect 2 "--trace and --data cannot be given together" bench step "${step[@]}" --trace "$work/trace.json" --data "$work"
 finish

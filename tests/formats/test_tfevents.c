@@ -20,12 +20,11 @@ static char *file_at(const char *folder, size_t at, size_t expected)
     return path;
 }
 
-/* What the independent reader prints of a file. Leaves the test where there is no such reader. */
+/* What the independent reader prints of a file. */
 static char *read_by_protobuf(const char *path)
 {
     static char text[1 << 16];
     char command[1024];
-    if (system("/usr/bin/python3 -c 'import google.protobuf' 2>/dev/null") != 0) skip();
     (void)snprintf(command, sizeof command, "/usr/bin/python3 %s/tests/formats/read_tfevents.py '%s'",
                    getenv("BW_SOURCE"), path);
     FILE *f = popen(command, "r");
@@ -115,6 +114,7 @@ static void folder_that_cannot_be_written_is_named(void **state)
 
 int main(void)
 {
+    if (system("/usr/bin/python3 -c 'import google.protobuf' 2>/dev/null") != 0) return 77; /* left out */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(another_reader_finds_every_value),
         cmocka_unit_test(damage_is_seen_by_the_reader),
