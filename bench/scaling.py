@@ -40,12 +40,12 @@ def machine_part(records):
         ("processor", f"{m['cpu']}, {m['cores']} cores usable, {', '.join(m['instruction_sets'])}"),
         ("memory", f"{m['memory_gb']} GB"),
         ("system", f"{m['system']}, Linux {m['kernel']}"),
-        ("blockwise", f"{m['blockwise']}, oneDNN {m['onednn']}"),
+        ("oneDNN", m["onednn"]),
     ]
     rows += [("MPI", r["mpi"]) for r in records.of("comm")[:1]]
     for part, r in found.items():
         changed = " with changes that are not committed" if r["changed"] else ""
-        rows.append((f"part `{part}`", f"`{r['command']}` at commit `{r['commit']}`{changed}, {r['date']}"))
+        rows.append((f"part `{part}`", f"`{r['command']}` at commit `{r['commit']}`{changed}, {r['date']}; {r['blockwise']}"))
     return "## Machine\n\n" + table(("", ""), rows)
 
 

@@ -64,8 +64,8 @@ bw_status bw_image_decode(bw_image *image, const void *bytes, size_t size);
  *
  *  @param out    the caller owns it, bw_dataset_free(); NULL after a failure
  *  @param path   folder of class folders, flat or nested folder without labels, IDX file or folder of
- *                them (plain or .gz), CIFAR-10/100 or STL-10 binaries, a text file listing images, shards,
- * .tar shards
+ *                them (plain or .gz), CIFAR-10/100 or STL-10 binaries, a text file listing images, one image
+ *                file, or .tar shards
  *  @param split  which of its images
  *  @param format one of bw_dataset_format_at(), or NULL to find out
  *  @return BW_OK; BW_EDATA if nothing is there, no image is found, or a file is damaged;

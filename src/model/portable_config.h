@@ -4,8 +4,8 @@
 #include "blockwise/config.h"
 
 /* The config as YAML without what belongs to one machine or to keeping files: threads, data.threads,
- * parallel.*, checkpoint.* and events.* stand at their defaults. Same run, same text. The caller frees *out
- * with free(). */
+ * parallel.*, checkpoint.* and events.* stand at their defaults. Same run, same text. The caller frees
+ * *out with bw__free(). */
 BW_MUST_CHECK
 bw_status bw__config_portable_yaml(char **out, const bw_config *config);
 #endif

@@ -59,8 +59,8 @@ typedef struct bw_timed_row {
     double sent_bytes; /* by one rank */
 } bw_timed_row;
 
-/* block [n]: those of the row. ranks: that share a batch. has_before, has_behind: rows that send it
- * activations of `in_bytes`, and get those of its last block. */
+/* block [n]: those of the row. ranks: that share a batch. in_bytes: of the activations that the row
+ * before sends, 0 where there is none; has_behind: another row gets those of its last block. */
 void bw__time_row(bw_timed_row *out, const bw_timed_block *block, int n, int ranks, int64_t in_bytes,
                   bool has_behind, const bw_link *link);
 #endif
