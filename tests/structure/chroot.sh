@@ -29,7 +29,7 @@ mirror=$(apt-get indextargets --format '$(SITE) $(CODENAME) $(COMPONENT)' 'Creat
 root=$BW_CHROOT_FOLDER/root
 debootstrap --variant=minbase "$codename" "$root" "$mirror" >"$work/log" 2>&1 || { tail "$work/log" >&2; skip "no minimal system"; }
 mount -t proc proc "$root/proc" || skip "may not mount"
-cp "$work"/packages/{blockwise,libblockwise-dev}_*.deb "$root/tmp/"
+cp "$work"/packages/{blockwise,libblockwise-dev,python3-blockwise}_*.deb "$root/tmp/"
 make_data "$root/tmp/data" 2
 inside() {
   env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
@@ -55,7 +55,10 @@ for word in "${tiny[@]}"; do settings="$settings '$word'"; done
 holds "blockwise pretrain --data data --out run $settings --quiet" "^run/model.safetensors$"
 holds "blockwise knn run --data data --k 5" "block 4|^ *4 "
 holds "blockwise selftest --quiet" ""
-holds "dpkg --remove libblockwise-dev blockwise" "Removing blockwise"
+# Byte code, which python writes beside the module as root, is removed with it.
+holds "python3 -c 'import blockwise; print(blockwise.version())'" "^[0-9]+[.][0-9]+[.]"
+holds "python3 -c 'import blockwise, os; print(os.listdir(os.path.dirname(blockwise.__cached__)))'" "[.]pyc"
+holds "dpkg --remove python3-blockwise libblockwise-dev blockwise" "Removing blockwise"
 inside 'find / -xdev \( -path /tmp -o -path /proc -o -path /var/lib/dpkg \) -prune -o -iname "*blockwise*" -print'
 [ ! -s "$work/said" ] || fail "left by removing: $(cat "$work/said")"
 holds "dpkg --purge blockwise && dpkg --audit && echo whole" "^whole$"
