@@ -35,26 +35,40 @@ static void clear_table(name_table *t)
     *t = (name_table){ 0 };
 }
 
+/* Puts the names of all images one behind the other into the pool. Each is asked once: a program's own
+ * source, or a shard that is being damaged, may answer differently the next time. */
+static bw_status fill_pool(name_table *t, const bw_dataset *dataset)
+{
+    char name[NAME_ROOM];
+    size_t bytes = 0, room = 0;
+    for (int64_t i = 0; i < t->n; i++) {
+        bw_dataset_name(dataset, i, name, sizeof name);
+        const size_t length = strlen(name) + 1;
+        if (room - bytes < length) {
+            char *larger;
+            room = 2 * room + NAME_ROOM;
+            bw_status st = bw__alloc_untouched((void **)&larger, room);
+            if (st != BW_OK) return st;
+            if (bytes) memcpy(larger, t->pool, bytes);
+            bw__free(t->pool);
+            t->pool = larger;
+        }
+        memcpy(t->pool + bytes, name, length);
+        bytes += length;
+    }
+    return BW_OK;
+}
+
 static bw_status fill_table(name_table *t, const bw_dataset *dataset)
 {
     bw_status st = BW_OK;
-    char name[NAME_ROOM];
-    size_t bytes = 0, at = 0;
     const int64_t n = bw_dataset_size(dataset);
     *t = (name_table){ .n = n };
     BW_TRY(BW_ALLOC(&t->at, n));
-    for (int64_t i = 0; i < n; i++) {
-        bw_dataset_name(dataset, i, name, sizeof name);
-        bytes += strlen(name) + 1;
-    }
-    BW_TRY(BW_ALLOC(&t->pool, bytes));
-    for (int64_t i = 0; i < n; i++) {
-        bw_dataset_name(dataset, i, name, sizeof name);
-        const size_t length = strlen(name) + 1;
-        memcpy(t->pool + at, name, length);
-        t->at[i] = (named){ t->pool + at, bw__path_base(t->pool + at), i };
-        at += length;
-    }
+    BW_TRY(fill_pool(t, dataset));
+    const char *name = t->pool;
+    for (int64_t i = 0; i < n; i++, name += strlen(name) + 1)
+        t->at[i] = (named){ name, bw__path_base(name), i };
     qsort(t->at, (size_t)n, sizeof *t->at, compare_named);
 out:
     if (st != BW_OK) clear_table(t);

@@ -154,6 +154,33 @@ static void a_list_that_was_written_reads_back(void **state)
     remove_folder(folder);
 }
 
+/* Longer by far whenever it is asked again, as a program's own source may answer. */
+static void growing_name(const bw_dataset *dataset, int64_t index, char *name, size_t size)
+{
+    int *asked = dataset->source;
+    const int times = asked[index]++;
+    (void)snprintf(name, size, "%0*d/image-%02lld.jpg", 1 + 500 * times, 0, (long long)index);
+}
+
+static void names_that_change_stay_in_their_room(void **state)
+{
+    (void)state;
+    static int asked[SIZE];
+    const bw_data_store store = { .read = tiny_read, .name = growing_name, .close = tiny_close };
+    bw_dataset growing = all;
+    char *folder = new_folder();
+    bw_image_list list;
+    growing.store = &store;
+    growing.source = asked;
+    write_text(folder, "list.txt", "0/image-300.jpg\nimage-606.jpg\n");
+    CHECK_OK(bw__label_list_read(&list, &growing, in(folder, "list.txt")));
+    const int64_t want[2] = { 300, 606 };
+    assert_int_equal(list.n, 2);
+    assert_memory_equal(list.index, want, sizeof want);
+    bw__image_list_clear(&list);
+    remove_folder(folder);
+}
+
 static void expect_bad_list(const char *folder, const char *text, const char *words)
 {
     bw_image_list list;
@@ -185,6 +212,7 @@ int main(void)
         cmocka_unit_test(shares_are_by_class_at_least_one_and_nested),
         cmocka_unit_test(list_finds_full_names_and_file_names),
         cmocka_unit_test(a_list_that_was_written_reads_back),
+        cmocka_unit_test(names_that_change_stay_in_their_room),
         cmocka_unit_test(names_that_are_not_one_labelled_image_are_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
