@@ -86,7 +86,8 @@ typedef struct bw_image_source {
      * same index gives the same pixels, on every rank too.
      *
      *  Returns BW_OK; BW_EDATA: this image cannot be read, as bw_error_set() has said, and is left out and
-     *  counted (data.max_bad). Any other status ends what the image was wanted for. */
+     *  counted (data.max_bad). Any other status ends what the image was wanted for; BW_EINTERRUPTED and
+     *  BW_EEXIST, which mean other things to callers, and numbers that are no status become BW_EINVAL. */
     bw_status (*read)(void *user, int64_t index, bw_image *image);
     /** Label of an image in [0, classes), or -1: none. Asked once for each image, when the data set is made.
      *  NULL with classes 0. */

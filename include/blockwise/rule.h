@@ -66,7 +66,7 @@ typedef struct bw_rule {
     /** Called by the thread that trains, once for each block and step (with train.split for the whole batch).
      *  It fills diff_z and total of `call`. Another status than BW_OK ends the step, and the run with it; the
      *  rule says why with bw_error_set(), and the library adds step, block and name. BW_EINTERRUPTED and
-     *  BW_EEXIST, which mean other things to callers, become BW_EINVAL.
+     *  BW_EEXIST, which mean other things to callers, and numbers that are no status become BW_EINVAL.
      *
      *  Over several ranks L is one loss of all N images, and diff_z its exact gradient for this rank's rows:
      *  gradients of parameters are summed then. What the formula sums over images goes through bw_rule_sum()

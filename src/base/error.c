@@ -63,6 +63,17 @@ bw_status bw_error_set(bw_status status, const char *line)
     return bw_fail(status, "%s", line);
 }
 
+bw_status bw__fail_of_program(bw_status status)
+{
+    bool known = false;
+#define IS_KNOWN(name, value, text) known = known || status == BW_##name;
+    BW_STATUS_LIST(IS_KNOWN)
+#undef IS_KNOWN
+    if (last_error[0] == '\0')
+        (void)bw_fail(status, "it returned %d (%s)", (int)status, bw_status_text(status));
+    return !known || status == BW_EINTERRUPTED || status == BW_EEXIST ? BW_EINVAL : status;
+}
+
 bw_status bw_fail_prefix(bw_status status, const char *fmt, ...)
 {
     char prefix[512], old[sizeof last_error];

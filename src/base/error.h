@@ -11,6 +11,12 @@ bw_status bw_fail(bw_status status, const char *fmt, ...) __attribute__((format(
 /* Puts "prefix: " before the kept line (where a caller knows the file or the step). */
 bw_status bw_fail_prefix(bw_status status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* What a function of the program (a rule, an image source) that returned `status`, not BW_OK, has failed
+ * with: BW_EINVAL for a number that is no status, and for BW_EINTERRUPTED and BW_EEXIST, which mean other
+ * things to callers. Keeps a line about it where the function has kept none since the line was emptied before
+ * it. */
+bw_status bw__fail_of_program(bw_status status);
+
 /* Sends one line to the receiver set with bw_set_log(). */
 void bw_log(bw_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -17,9 +17,9 @@ static bw_status own_read(const bw_dataset *dataset, int64_t index, bw_image *im
     image->height = image->width = 0;
     bw_status st = s->source.read(s->source.user, index, image);
     if (st != BW_OK) {
-        if (bw_last_error()[0] == '\0')
-            (void)bw_fail(st, "the source cannot read it (%s)", bw_status_text(st));
-        return st;
+        const bool silent = bw_last_error()[0] == '\0';
+        st = bw__fail_of_program(st);
+        return silent ? bw_fail_prefix(st, "the source cannot read it") : st;
     }
     if (image->height < 1 || image->width < 1 || image->height > BW_MAX_PIXELS / image->width ||
         (size_t)(image->height * image->width) * 3 > image->capacity)

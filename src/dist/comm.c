@@ -44,7 +44,7 @@ bw_status bw__comm_agree_on(bw_comm *comm, bw_status own, int64_t *most, int n)
     /* First the lowest rank that failed, told apart by a number that grows towards rank 0. */
     enum { STATUSES = 64 };
     int64_t values[1 + BW_COMM_MOST];
-    BW_ASSERT(n <= BW_COMM_MOST);
+    BW_ASSERT(n <= BW_COMM_MOST && own <= BW_OK && own > -STATUSES);
     if (bw_comm_size(comm) == 1) return own;
     const int64_t mine = own == BW_OK ? 0 : (int64_t)(comm->size - comm->rank) * STATUSES + -(int64_t)own;
     values[0] = mine;

@@ -177,12 +177,7 @@ static void custom_destroy(void *state)
 /* What a rule that failed has said, or what its status means. */
 static bw_status failed(const custom *c, const bw_rule_call *call, bw_status st)
 {
-    bool known = false;
-#define IS_KNOWN(name, value, text) known = known || st == BW_##name;
-    BW_STATUS_LIST(IS_KNOWN)
-#undef IS_KNOWN
-    if (bw_last_error()[0] == '\0') (void)bw_fail(st, "it returned %d (%s)", (int)st, bw_status_text(st));
-    if (!known || st == BW_EINTERRUPTED || st == BW_EEXIST) st = BW_EINVAL;
+    st = bw__fail_of_program(st);
     if (st == BW_ENONFINITE) return bw_fail_prefix(st, "rule %s", c->rule.name); /* the trainer says where */
     return bw_fail_prefix(st, "step %lld, block %d: rule %s", (long long)call->step + 1, call->block + 1,
                           c->rule.name);

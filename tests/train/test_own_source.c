@@ -96,7 +96,15 @@ static void a_source_gives_what_its_functions_give(void **state)
     assert_string_equal(bw_last_error(), "the paint has run out");
     p.why = BW_EIO;
     assert_int_equal(bw_dataset_read(d, 7, &image), BW_EIO);
-    assert_non_null(strstr(bw_last_error(), "the source cannot read it"));
+    assert_string_equal(bw_last_error(),
+                        "the source cannot read it: it returned -4 (file could not be read or written)");
+    /* What is no status, or means something else to callers, is not passed on as it is. */
+    static const int strange[] = { 7, 64, -63, -100, BW_EINTERRUPTED, BW_EEXIST };
+    for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) {
+        p.why = (bw_status)strange[i];
+        assert_int_equal(bw_dataset_read(d, 7, &image), BW_EINVAL);
+        assert_non_null(strstr(bw_last_error(), "the source cannot read it: it returned"));
+    }
     p.lies = true;
     assert_int_equal(bw_dataset_read(d, 3, &image), BW_EDATA);
     assert_non_null(strstr(bw_last_error(), "the source gave 1000 x 17 pixels"));
