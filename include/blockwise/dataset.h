@@ -112,22 +112,25 @@ BW_API int64_t bw_dataset_size(const bw_dataset *dataset);
 BW_API const char *bw_dataset_format(const bw_dataset *dataset);
 /** Number of classes; 0 without labels. */
 BW_API int bw_dataset_classes(const bw_dataset *dataset);
-/** Name of class `label`, borrowed; its number as text where the format has no names. */
+/** Name of class `label`, borrowed; its number as text where the format has no names; "" for a label that no
+ *  class has. */
 BW_API const char *bw_dataset_class_name(const bw_dataset *dataset, int label);
-/** Label of image `index` in [0, classes), or -1. */
+/** Label of image `index` in [0, classes), or -1; -1 too where there is no image of that number. */
 BW_API int bw_dataset_label(const bw_dataset *dataset, int64_t index);
 /** Numbers the labels of `dataset` as `train` numbers the classes of the same names, for data given apart.
  *  Does nothing where either has no labels.
  *  @return BW_OK; BW_EDATA if an image's class is not in `train`, `dataset` unchanged then; BW_ENOMEM */
 BW_API BW_MUST_CHECK
 bw_status bw_dataset_match_classes(bw_dataset *dataset, const bw_dataset *train);
-/** Name of image `index` for messages and lists ("train/cat/0017.jpg"), written to `name`. */
+/** Name of image `index` for messages and lists ("train/cat/0017.jpg"), written to `name`; "" where there is
+ * no image of that number. */
 BW_API void bw_dataset_name(const bw_dataset *dataset, int64_t index, char *name, size_t size);
 
 /** Decodes image `index` to 8-bit RGB, EXIF orientation applied. Safe from several threads at once, each
  *  with its own image.
  *  @return BW_OK; BW_EDATA if this image cannot be read (the message says what is wrong with it, without
- *          its name); BW_ENOMEM */
+ *          its name); BW_EINVAL: there is no image of that number; BW_EIO; BW_ENOMEM; what the `read` of a
+ *          source returns */
 BW_API BW_MUST_CHECK
 bw_status bw_dataset_read(const bw_dataset *dataset, int64_t index, bw_image *image);
 
@@ -158,9 +161,9 @@ typedef struct bw_pack_result {
  * as PNG, in the data set's order, with their names, the numbers of their labels in .cls entries, and the
  * names of the classes in classes.txt beside the shards (empty where there are no labels). The same data
  * gives the same bytes. All files get their names when all of them are on the disk; whatever fails, none has.
- *  @return BW_OK; BW_EINVAL: `out`; BW_EEXIST: a shard of that name is there, or another classes.txt;
- * BW_EDATA: an image that cannot be read; BW_EIO: a full disk; BW_EINTERRUPTED: `progress` said so; BW_ENOMEM
- */
+ *  @return BW_OK; BW_EINVAL: options->out is NULL or names no shards, a size is below 0; BW_EEXIST: a shard
+ * of that name is there, or another classes.txt; BW_EDATA: an image that cannot be read; BW_EIO: a full disk;
+ * BW_EINTERRUPTED: `progress` said so; BW_ENOMEM */
 BW_API BW_MUST_CHECK
 bw_status bw_dataset_pack(bw_pack_result *out, const bw_dataset *dataset, const bw_pack_options *options,
                           bw_progress_fn progress, void *user);

@@ -116,8 +116,14 @@ const char *bw_dataset_class_name(const bw_dataset *dataset, int label)
     return label >= 0 && label < dataset->classes ? dataset->class_names[label] : "";
 }
 
+static bool has_image(const bw_dataset *dataset, int64_t index)
+{
+    return index >= 0 && index < dataset->size;
+}
+
 int bw_dataset_label(const bw_dataset *dataset, int64_t index)
 {
+    if (!has_image(dataset, index)) return -1;
     if (dataset->labels) return dataset->labels[index];
     if (!dataset->store->label) return -1;
     const int label = dataset->store->label(dataset, index);
@@ -138,17 +144,22 @@ bw_status bw__dataset_encoded(const bw_dataset *dataset, int64_t index, uint8_t 
 
 int bw_dataset_problem(const bw_dataset *dataset, int64_t index, char *text, size_t size)
 {
-    return dataset->store->problem ? dataset->store->problem(dataset, index, text, size) : 0;
+    return index >= 0 && dataset->store->problem ? dataset->store->problem(dataset, index, text, size) : 0;
 }
 
 void bw_dataset_name(const bw_dataset *dataset, int64_t index, char *name, size_t size)
 {
-    dataset->store->name(dataset, index, name, size);
+    if (has_image(dataset, index))
+        dataset->store->name(dataset, index, name, size);
+    else if (size > 0)
+        name[0] = '\0';
 }
 
 bw_status bw_dataset_read(const bw_dataset *dataset, int64_t index, bw_image *image)
 {
-    BW_ASSERT(index >= 0 && index < dataset->size);
+    if (!has_image(dataset, index))
+        return bw_fail(BW_EINVAL, "there is no image %lld: the data has %lld, numbered from 0",
+                       (long long)index, (long long)dataset->size);
     return dataset->store->read(dataset, index, image);
 }
 

@@ -191,6 +191,7 @@ bw_status bw_dataset_pack(bw_pack_result *out, const bw_dataset *dataset, const 
     bw_status st = BW_OK;
     packer *p = NULL;
     *out = (bw_pack_result){ 0 };
+    if (!options->out) return bw_fail(BW_EINVAL, "a name for the shards is missing");
     if (options->shard_bytes < 0 || options->shard_images < 0)
         return bw_fail(BW_EINVAL, "sizes of shards must not be below 0");
     BW_TRY(BW_ALLOC(&p, 1));

@@ -118,6 +118,38 @@ static void a_source_gives_what_its_functions_give(void **state)
     bw_dataset_free(d);
 }
 
+static void images_that_are_not_there_are_answered_so(void **state)
+{
+    (void)state;
+    static const int64_t nowhere[] = { -1, IMAGES, INT64_MIN, INT64_MAX };
+    painter p = { .broken = -1 };
+    bw_image_source source = source_of(&p);
+    bw_pack_result result;
+    const bw_pack_options nameless = { .out = NULL };
+    bw_dataset *d = NULL;
+    bw_image image = { 0 };
+    char name[8], text[64];
+    source.classes = 2;
+    source.label = label_of;
+    CHECK_OK(bw_dataset_from_source(&d, &source));
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(bw_dataset_read(d, nowhere[i], &image), BW_EINVAL);
+        assert_non_null(strstr(bw_last_error(), "the data has 15, numbered from 0"));
+        assert_int_equal(bw_dataset_label(d, nowhere[i]), -1);
+        (void)snprintf(name, sizeof name, "before");
+        bw_dataset_name(d, nowhere[i], name, sizeof name);
+        assert_string_equal(name, "");
+        bw_dataset_name(d, nowhere[i], name, 0);
+        assert_int_equal(bw_dataset_problem(d, nowhere[i], text, sizeof text), 0);
+    }
+    assert_string_equal(bw_dataset_class_name(d, -1), "");
+    assert_string_equal(bw_dataset_class_name(d, 2), "");
+    assert_int_equal(p.reads, 0);
+    assert_int_equal(bw_dataset_pack(&result, d, &nameless, NULL, NULL), BW_EINVAL);
+    assert_non_null(strstr(bw_last_error(), "a name for the shards is missing"));
+    bw_dataset_free(d);
+}
+
 static void refused(bw_image_source source, const char *message)
 {
     bw_dataset *d = NULL;
@@ -374,6 +406,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_source_gives_what_its_functions_give),
+        cmocka_unit_test(images_that_are_not_there_are_answered_so),
         cmocka_unit_test(sources_that_contradict_themselves_are_refused),
         cmocka_unit_test(encoded_images_are_decoded_from_memory_as_from_files),
         cmocka_unit_test(a_run_on_a_source_is_that_on_files_of_the_same_pixels),
