@@ -198,7 +198,7 @@ bw_status bw_dataset_pack(bw_pack_result *out, const bw_dataset *dataset, const 
     p->dataset = dataset;
     p->options = options;
     p->result = out;
-    p->files.fd = -1;
+    p->files = BW_TAR_FILES_NONE;
     BW_TRY(parse_pattern(&p->pattern, options->out));
     BW_TRY(check_free(&p->pattern, options->out));
     BW_TRY(write_classes(&p->files, dataset, &p->pattern));

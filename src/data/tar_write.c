@@ -183,8 +183,8 @@ void bw__tar_files_clear(bw_tar_files *files)
     if (files->archive) {
         if (!files->failed) files->failed = ECANCELED; /* no need to write its end */
         (void)archive_write_free(files->archive);
-        if (files->fd >= 0) (void)close(files->fd);
     }
+    if (files->fd >= 0) (void)close(files->fd); /* what failed may have left it open without an archive */
     for (int64_t i = 0; i < files->n; i++) {
         bw_written *w = &files->at[i];
         if (w->aside && !w->renamed) (void)unlink(w->aside);
@@ -192,5 +192,5 @@ void bw__tar_files_clear(bw_tar_files *files)
         bw__free(w->path);
     }
     bw__free(files->at);
-    *files = (bw_tar_files){ 0 };
+    *files = BW_TAR_FILES_NONE;
 }

@@ -17,11 +17,12 @@ typedef struct bw_written {
 typedef struct bw_tar_files {
     bw_written *at; /* [n] */
     int64_t n, room;
-    struct archive *archive; /* the one that is being written, as `fd` */
-    int fd;
-    int failed;    /* errno of the first write that failed; what follows it is dropped */
-    int64_t bytes; /* in it so far */
+    struct archive *archive; /* the one that is being written */
+    int fd;                  /* its file, or a text's; -1: none */
+    int failed;              /* errno of the first write that failed; what follows it is dropped */
+    int64_t bytes;           /* in it so far */
 } bw_tar_files;
+#define BW_TAR_FILES_NONE ((bw_tar_files){ .fd = -1 }) /* to begin with */
 
 /* Begins the archive `path`. BW_EIO. */
 BW_MUST_CHECK

@@ -4,6 +4,7 @@
 #include "base/rng.h"
 #include "data/dataset_internal.h"
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -289,29 +290,45 @@ static int stop_late(void *user, const char *what, double done)
     return done > 0.7;
 }
 
+/* A limit on the size of files does what a full disk does. */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static int open_files(void)
+{
+    int n = 0;
+    for (int fd = 0; fd < 256; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
 static void what_fails_leaves_nothing(void **state)
 {
     (void)state;
-    struct rlimit before, low;
     make_folders();
+    const int files = open_files();
     expect_pack_failure("in", "out/x-%d.tar", stop_late, BW_EINTERRUPTED, "stopped");
     assert_int_equal(files_in("out"), 0);
-    /* A limit on the size of files does what a full disk does. */
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    low = before;
-    low.rlim_cur = 3600;
-    (void)signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+    limit_files(3600);
     expect_pack_failure("in/val", "out/x-%d.tar", NULL, BW_OK, "");
     assert_int_equal(files_in("out"), 2);
     assert_int_equal(unlink(in(tree, "out/x-0.tar")), 0);
     assert_int_equal(unlink(in(tree, "out/classes.txt")), 0);
     expect_pack_failure("in", "out/x-%d.tar", NULL, BW_EIO, "x-0.tar: cannot write: File too large");
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    limit_files(4); /* classes.txt has more */
+    expect_pack_failure("in", "out/x-%d.tar", NULL, BW_EIO, "classes.txt: cannot write: File too large");
+    limit_files(RLIM_INFINITY);
     assert_int_equal(files_in("out"), 0);
     write_text(tree, "list.txt", "in/train/cat/9.jpg\nin/gone.jpg\n");
     expect_pack_failure("list.txt", "out/x-%d.tar", NULL, BW_EDATA, "in/gone.jpg: cannot open");
     assert_int_equal(files_in("out"), 0);
+    assert_int_equal(open_files(), files);
 }
 
 int main(void)
