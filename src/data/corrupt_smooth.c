@@ -195,7 +195,7 @@ bw_status bw__corrupt_jpeg(uint8_t *pixels, int64_t size, const double strength[
     BW_TRY(bw__decode_jpeg(&image, &orientation, bytes, n));
     memcpy(pixels, image.rgb, (size_t)(size * size * 3));
 out:
-    bw__encode_jpeg_free(bytes);
+    bw__free(bytes);
     bw_image_clear(&image);
     return st;
 }

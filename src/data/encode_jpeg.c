@@ -2,16 +2,19 @@
 #include "base/memory.h"
 #include <setjmp.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include <jpeglib.h>
 #include <jerror.h>
+
+#define FIRST_BYTES ((size_t)32 << 10)
 
 typedef struct encoder {
     struct jpeg_compress_struct jpeg;
     struct jpeg_error_mgr error;
+    struct jpeg_destination_mgr sink;
     jmp_buf jump;
-    unsigned char *bytes;
-    unsigned long size;
+    uint8_t *bytes; /* [room] */
+    size_t room;
     char message[JMSG_LENGTH_MAX];
 } encoder;
 
@@ -27,11 +30,48 @@ static void say_nothing(j_common_ptr jpeg)
     (void)jpeg;
 }
 
+/* --- where the bytes go: a buffer that is e->bytes at any time, so that whatever fails can free it (that of
+ * jpeg_mem_dest() is known to its caller when all is done only) --- */
+
+/* `used` bytes of the buffer, all there are, are kept, and as many are free then, or FIRST_BYTES. */
+static void make_room(encoder *e, size_t used)
+{
+    uint8_t *larger = NULL;
+    const size_t room = used ? 2 * used : FIRST_BYTES;
+    if (bw__alloc_untouched((void **)&larger, room) != BW_OK) ERREXIT1(&e->jpeg, JERR_OUT_OF_MEMORY, 0);
+    if (used) memcpy(larger, e->bytes, used);
+    bw__free(e->bytes);
+    e->bytes = larger;
+    e->room = room;
+    e->sink.next_output_byte = e->bytes + used;
+    e->sink.free_in_buffer = room - used;
+}
+
+static void begin_bytes(j_compress_ptr jpeg)
+{
+    make_room(jpeg->client_data, 0);
+}
+
+static boolean more_bytes(j_compress_ptr jpeg)
+{
+    encoder *e = jpeg->client_data;
+    make_room(e, e->room); /* full, whatever the library has left in free_in_buffer */
+    return TRUE;
+}
+
+static void end_bytes(j_compress_ptr jpeg)
+{
+    (void)jpeg;
+}
+
 /* Everything that may longjmp: no local of the caller is alive across it. */
 static void encode(encoder *e, const uint8_t *rgb, int64_t height, int64_t width, int quality)
 {
     struct jpeg_compress_struct *jpeg = &e->jpeg;
-    jpeg_mem_dest(jpeg, &e->bytes, &e->size);
+    e->sink.init_destination = begin_bytes;
+    e->sink.empty_output_buffer = more_bytes;
+    e->sink.term_destination = end_bytes;
+    jpeg->dest = &e->sink;
     jpeg->image_width = (JDIMENSION)width;
     jpeg->image_height = (JDIMENSION)height;
     jpeg->input_components = 3;
@@ -65,19 +105,14 @@ bw_status bw__encode_jpeg(uint8_t **out, size_t *size, const uint8_t *rgb, int64
         jpeg_create_compress(&e->jpeg);
         encode(e, rgb, height, width, quality);
         *out = e->bytes;
-        *size = e->size;
+        *size = e->room - e->sink.free_in_buffer;
     } else {
         st = e->error.msg_code == JERR_OUT_OF_MEMORY
                  ? bw_fail(BW_ENOMEM, "out of memory while encoding a JPEG")
                  : bw_fail(BW_EINVAL, "JPEG encoder: %s", e->message);
-        free(e->bytes);
+        bw__free(e->bytes);
     }
     jpeg_destroy_compress(&e->jpeg);
     bw__free(e);
     return st;
-}
-
-void bw__encode_jpeg_free(uint8_t *bytes)
-{
-    free(bytes);
 }

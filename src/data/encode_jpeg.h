@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* *out belongs to the caller, bw__encode_jpeg_free(). BW_ENOMEM; BW_EINVAL for a size JPEG cannot hold. */
+/* *out belongs to the caller, bw__free(); NULL after a failure. BW_ENOMEM; BW_EINVAL for a size JPEG cannot
+ * hold. */
 BW_MUST_CHECK
 bw_status bw__encode_jpeg(uint8_t **out, size_t *size, const uint8_t *rgb, int64_t height, int64_t width,
                           int quality);
-void bw__encode_jpeg_free(uint8_t *bytes);
 #endif

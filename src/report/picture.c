@@ -44,7 +44,7 @@ bw_status bw__picture_uri(json_t **out, const bw_image *image, bool photo)
     if (photo && image->width > LARGEST_PNG_PHOTO) {
         st = bw__encode_jpeg(&bytes, &n, image->rgb, image->height, image->width, JPEG_QUALITY);
         if (st == BW_OK) st = encode(out, "data:image/jpeg;base64,", bytes, n);
-        bw__encode_jpeg_free(bytes);
+        bw__free(bytes);
         return st;
     }
     st = bw__encode_png(&bytes, &n, image);

@@ -1,5 +1,6 @@
 /* Folders of published corrupted images: both layouts, and what is wrong with a damaged one. */
 #include "base/error.h"
+#include "base/memory.h"
 #include "data/corrupted.h"
 #include "data/encode_jpeg.h"
 #include "formats/npy.h"
@@ -13,7 +14,7 @@ static void write_image(const char *folder, const char *name, int value)
     memset(pixels, value, sizeof pixels);
     CHECK_OK(bw__encode_jpeg(&bytes, &size, pixels, 8, 8, 95));
     write_file(folder, name, bytes, size);
-    bw__encode_jpeg_free(bytes);
+    bw__free(bytes);
 }
 
 /* Two classes in severities first to last; the value of the image is 40 * severity. */

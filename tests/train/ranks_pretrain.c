@@ -54,7 +54,7 @@ static void write_image(const char *split, int i)
     assert_non_null(f);
     assert_int_equal(fwrite(jpeg, 1, size, f), size);
     assert_int_equal(fclose(f), 0);
-    bw__encode_jpeg_free(jpeg);
+    bw__free(jpeg);
 }
 
 static void damage(int i)
