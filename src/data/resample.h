@@ -16,7 +16,8 @@ typedef struct bw_resample {
     bool flip; /* left and right exchanged */
 } bw_resample;
 
-/* Scratch that bw__resample() needs for planes of this size. */
+/* Scratch that bw__resample() needs for planes of this size: by the rows and columns of the box that the
+ * window reaches, whatever the size of the rest. */
 size_t bw__resample_work_bytes(const bw_resample *job, int64_t size);
 /* `work` is 64-byte aligned. */
 void bw__resample(bw_planes *out, const bw_resample *job, void *work);

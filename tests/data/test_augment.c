@@ -287,6 +287,30 @@ static void output_keeps_inside_its_bounds_and_scratch_grows(void **state)
     assert_null(work.mem);
 }
 
+/* Evaluation cuts a square out of the middle, and looks at nothing else of an image of millions by one. */
+static void extreme_images_are_the_same_as_their_middle_in_little_memory(void **state)
+{
+    (void)state;
+    enum { SIZE = 32, SHORT = 5, LONG = 4000000 + SHORT };
+    bw_augment_work work = { 0 };
+    uint8_t want[SIZE * SIZE * 3], got[SIZE * SIZE * 3];
+    for (int upright = 0; upright < 2; upright++) {
+        bw_image image = make_source(upright ? 1 : SHORT, upright ? SHORT : 1);
+        CHECK_OK(bw__eval_transform(want, SIZE, &image, false, &work));
+        bw_image extreme = image;
+        extreme.rgb = calloc(LONG, 3);
+        assert_non_null(extreme.rgb);
+        memcpy(extreme.rgb + (LONG - SHORT) / 2 * 3, image.rgb, (size_t)SHORT * 3);
+        *(upright ? &extreme.height : &extreme.width) = LONG;
+        CHECK_OK(bw__eval_transform(got, SIZE, &extreme, false, &work));
+        assert_memory_equal(got, want, sizeof got);
+        assert_in_range(work.bytes, 1, 32768);
+        free(extreme.rgb);
+        free(image.rgb);
+    }
+    bw__augment_work_clear(&work);
+}
+
 static void crop_out_of_the_image_is_refused(void **state)
 {
     (void)state;
@@ -334,6 +358,7 @@ int main(void)
         cmocka_unit_test(strength_0_leaves_the_colour_operation_out),
         cmocka_unit_test(evaluation_takes_an_image_of_the_exact_size_as_it_is_only_if_told),
         cmocka_unit_test(output_keeps_inside_its_bounds_and_scratch_grows),
+        cmocka_unit_test(extreme_images_are_the_same_as_their_middle_in_little_memory),
         cmocka_unit_test(crop_out_of_the_image_is_refused),
         cmocka_unit_test(normalise_subtracts_the_mean_and_divides_by_the_deviation),
     };
