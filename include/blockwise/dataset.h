@@ -12,7 +12,7 @@ typedef struct bw_dataset bw_dataset;
 
 typedef enum bw_split {
     BW_SPLIT_TRAIN, /**< train/, IDX and CIFAR training files; everything where there are no splits */
-    BW_SPLIT_TEST,  /**< val/ or test/, IDX and CIFAR test files; BW_EDATA where there is none */
+    BW_SPLIT_TEST,  /**< val/ or test/, IDX and CIFAR test files; BW_ENOSPLIT where there is none */
     BW_SPLIT_ANY    /**< the test split if there is one, else everything */
 } bw_split;
 
@@ -68,8 +68,9 @@ bw_status bw_image_decode(bw_image *image, const void *bytes, size_t size);
  *                file, or .tar shards
  *  @param split  which of its images
  *  @param format one of bw_dataset_format_at(), or NULL to find out
- *  @return BW_OK; BW_EDATA if nothing is there, no image is found, or a file is damaged;
- *          BW_EINVAL for an unknown format; BW_EIO; BW_ENOMEM */
+ *  @return BW_OK; BW_ENOSPLIT: the data has other splits, or none, and nothing was found wrong with it;
+ * BW_EDATA if nothing is there, no image is found, or a file is damaged; BW_EINVAL for an unknown format;
+ *          BW_EIO; BW_ENOMEM */
 BW_API BW_MUST_CHECK
 bw_status bw_dataset_open(bw_dataset **out, const char *path, bw_split split, const char *format);
 BW_API void bw_dataset_free(bw_dataset *dataset);

@@ -17,7 +17,8 @@ extern "C" {
     X(EKERNEL, -7, "the compute library refused the operation")                                              \
     X(EREMOTE, -8, "another rank failed first")                                                              \
     X(EINTERRUPTED, -9, "stopped on request, state saved")                                                   \
-    X(EEXIST, -10, "the output exists already")
+    X(EEXIST, -10, "the output exists already")                                                              \
+    X(ENOSPLIT, -11, "the data has no such split")
 
 #define BW_STATUS_ENUM(name, value, text) BW_##name = (value),
 typedef enum bw_status { BW_STATUS_LIST(BW_STATUS_ENUM) BW_STATUS_FORCE_INT = 0x7fffffff } bw_status;

@@ -32,7 +32,7 @@ class Error(Exception):
     """What a call of the library failed with: its message, and in `status` the name, such as "EDATA"."""
 
     _NAMES = {-1: "ENOMEM", -2: "EINVAL", -3: "ESHAPE", -4: "EIO", -5: "EDATA", -6: "ENONFINITE", -7: "EKERNEL",
-              -8: "EREMOTE", -9: "EINTERRUPTED", -10: "EEXIST"}
+              -8: "EREMOTE", -9: "EINTERRUPTED", -10: "EEXIST", -11: "ENOSPLIT"}
 
     def __init__(self, status, message):
         super().__init__(message)

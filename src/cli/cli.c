@@ -46,6 +46,7 @@ static int exit_code(bw_status status, bool agreed)
     case BW_EEXIST:
         return CLI_EXIT_USAGE;
     case BW_EDATA:
+    case BW_ENOSPLIT:
     case BW_ESHAPE:
         return CLI_EXIT_DATA;
     case BW_ENONFINITE:

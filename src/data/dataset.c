@@ -271,6 +271,6 @@ out:
 bw_status bw__fail_no_split(const char *path, bw_split split)
 {
     return split == BW_SPLIT_TEST
-               ? bw_fail(BW_EDATA, "%s: no test images there; give them with --test PATH", path)
-               : bw_fail(BW_EDATA, "%s: no training images there; give them with --train PATH", path);
+               ? bw_fail(BW_ENOSPLIT, "%s: no test images there; give them with --test PATH", path)
+               : bw_fail(BW_ENOSPLIT, "%s: no training images there; give them with --train PATH", path);
 }

@@ -75,6 +75,6 @@ const char *bw__path_base(const char *path);
 bool bw__path_is_folder(const char *path);
 bool bw__path_is_file(const char *path);
 
-/* The sentence for a split that is not there. */
+/* BW_ENOSPLIT, and the sentence for it. */
 bw_status bw__fail_no_split(const char *path, bw_split split);
 #endif

@@ -44,7 +44,7 @@ static bw_status look_for_splits(split_names *out, const char *path)
     return st;
 }
 
-/* The subfolder of a split; "" where the folder has no splits. BW_EDATA if it lacks the wanted one. */
+/* The subfolder of a split; "" where the folder has no splits. BW_ENOSPLIT if it lacks the wanted one. */
 static bw_status choose_split(const char **prefix, const char *path, bw_split split)
 {
     split_names names;

@@ -105,7 +105,9 @@ static bw_status open_data(bw_gallery *g)
         return BW_OK;
     }
     BW_TRY(bw_dataset_open(&g->train, path, BW_SPLIT_TRAIN, format));
-    if (bw_dataset_open(&g->test, path, BW_SPLIT_TEST, format) != BW_OK) g->test = NULL;
+    st = bw_dataset_open(&g->test, path, BW_SPLIT_TEST, format);
+    if (st == BW_EDATA) say(g, "The test images cannot be used: %s.", bw_last_error());
+    if (st == BW_EDATA || st == BW_ENOSPLIT) st = BW_OK; /* all is made of the training images then */
     (void)json_object_set_new(g->out, "data", bw__json_text(path));
 out:
     return st;
@@ -385,7 +387,7 @@ bw_status bw__pictures(json_t **out, const char *run, const bw_run_facts *facts,
     if (st == BW_OK && g.train) st = of_images(&g, run);
     /* Images that were not asked for by name and cannot be used any more spoil only their part of the page.
      */
-    if (st == BW_EDATA && !options->data) {
+    if ((st == BW_EDATA || st == BW_ENOSPLIT) && !options->data) {
         say(&g, "Neighbours, map, correlation and kNN could not be made: %s.", bw_last_error());
         st = BW_OK;
     }

@@ -12,19 +12,16 @@ bw_status bw__online_test_open(bw_dataset **out, const bw_dataset *train, const 
                                const char *format)
 {
     bw_status st = bw_dataset_open(out, path, BW_SPLIT_TEST, format);
-    const char *why = NULL;
-    if (st == BW_EDATA)
-        why = bw_last_error();
-    else if (st != BW_OK)
-        return st;
-    else if (bw_dataset_classes(*out) == 0)
-        why = "the test images have no labels";
-    else if (bw_dataset_match_classes(*out, train) != BW_OK)
-        why = bw_last_error();
-    if (!why) return BW_OK;
-    bw_log(BW_LOG_INFO, "online probe: there will be no probe_top1, only probe_top1_train: %s", why);
+    const bool unlabelled = st == BW_OK && bw_dataset_classes(*out) == 0;
+    if (st == BW_OK && !unlabelled) st = bw_dataset_match_classes(*out, train);
+    if (st == BW_OK && !unlabelled) return BW_OK;
     bw_dataset_free(*out);
     *out = NULL;
+    if (st != BW_OK && st != BW_ENOSPLIT && st != BW_EDATA) return st;
+    /* Damage is worth more than a remark, but training does not need these images. */
+    bw_log(st == BW_EDATA ? BW_LOG_WARN : BW_LOG_INFO,
+           "online probe: there will be no probe_top1, only probe_top1_train: %s",
+           unlabelled ? "the test images have no labels" : bw_last_error());
     return BW_OK;
 }
 

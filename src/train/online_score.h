@@ -5,7 +5,7 @@
 #include "train/online_probe.h"
 
 /* The test split beside the training images `train` of `path`. NULL, and a line in the log that says why,
- * where there is none with labels. */
+ * where there is none with labels or of these classes, or it is damaged (a warning). BW_EIO; BW_ENOMEM. */
 BW_MUST_CHECK
 bw_status bw__online_test_open(bw_dataset **out, const bw_dataset *train, const char *path,
                                const char *format);

@@ -29,6 +29,16 @@ checks=$((checks + 1))
 grep -q '1 of 4 images of the train split cannot be read' "$work/stderr" || fail "says: $(cat "$work/stderr")"
 printf '%s\n' "$stdout" | grep -qE 'unreadable: .*cat/2.jpg: .' || fail "the image is not named: $stdout"
 
+# A test split that is damaged is not one that is missing.
+make_data "$work/idx" 3
+expect 0 "" data check "$work/idx" --quiet
+head -c 3000 "$work/idx/t10k-images-idx3-ubyte" >"$work/cut"
+mv "$work/cut" "$work/idx/t10k-images-idx3-ubyte"
+expect 3 "t10k-images-idx3-ubyte: the header promises 6160 bytes, the file holds only 3000" data check "$work/idx" --quiet
+rm "$work"/idx/t10k-*
+expect 0 "" data check "$work/idx" --quiet
+[[ $stdout == *"train: 48 images"* && $stdout != *test* ]] || fail "without a test split it prints: $stdout"
+
 expect 3 "nowhere" data check "$work/nowhere"
 expect 3 "empty" data check "$work/empty"
 expect 3 "texts" data check "$work/texts"

@@ -95,6 +95,12 @@ expect 0 "" report "$work/run" --out "$work/gone.html"
 has "$work/gone.html" '"problem":"[^"]* could not be made: [^"]*/data'
 rmdir "$work/data"
 mv "$work/moved" "$work/data"
+# Test images that are damaged are not passed over in silence.
+cp -r "$work/data" "$work/cut_data"
+head -c 3000 "$work/data/t10k-images-idx3-ubyte" >"$work/cut_data/t10k-images-idx3-ubyte"
+expect 0 "" report "$work/run" --out "$work/cut.html" --data "$work/cut_data"
+has "$work/cut.html" '"problem":"The test images cannot be used: [^"]*t10k-images-idx3-ubyte: the header promises'
+has "$work/cut.html" '"split":"training"'
 
 # Names and settings are text, whatever they look like.
 expect 0 "" report "$work/run" --out "$work/named.html" --title '</script><b>"bold"'

@@ -85,7 +85,7 @@ static void cifar_100_has_fine_labels_with_names(void **state)
     assert_int_equal(bw_dataset_classes(d), 100);
     assert_string_equal(bw_dataset_class_name(d, 99), "class-99");
     expect_images(d, "cifar100", "train.bin[0] 99; train.bin[1] 4");
-    expect_open_failure(tree, BW_SPLIT_TEST, NULL, BW_EDATA, "--test PATH");
+    expect_open_failure(tree, BW_SPLIT_TEST, NULL, BW_ENOSPLIT, "--test PATH");
 }
 
 static void any_file_can_be_forced(void **state)

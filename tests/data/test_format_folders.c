@@ -158,9 +158,9 @@ static void missing_split_says_how_to_give_one(void **state)
 {
     (void)state;
     add("cat/1.png");
-    expect_open_failure(tree, BW_SPLIT_TEST, NULL, BW_EDATA, "give them with --test PATH");
+    expect_open_failure(tree, BW_SPLIT_TEST, NULL, BW_ENOSPLIT, "give them with --test PATH");
     (void)rename(in(tree, "cat"), in(tree, "val"));
-    expect_open_failure(tree, BW_SPLIT_TRAIN, NULL, BW_EDATA, "give them with --train PATH");
+    expect_open_failure(tree, BW_SPLIT_TRAIN, NULL, BW_ENOSPLIT, "give them with --train PATH");
     expect_images(open_tree(BW_SPLIT_ANY, NULL), "folder", "val/1.png -1");
 }
 

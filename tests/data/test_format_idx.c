@@ -150,7 +150,10 @@ static void images_without_a_label_file_have_no_labels(void **state)
     assert_int_equal(bw_dataset_classes(d), 0);
     assert_int_equal(bw_dataset_label(d, 0), -1);
     bw_dataset_free(d);
-    expect_open_failure(dir, BW_SPLIT_TEST, NULL, BW_EDATA, "--test PATH");
+    expect_open_failure(dir, BW_SPLIT_TEST, NULL, BW_ENOSPLIT, "--test PATH");
+    /* There, and damaged: another failure. */
+    write_idx(dir, "t10k-images-idx3-ubyte", 3, (uint32_t[]){ 4, H, W }, 60);
+    expect_open_failure(dir, BW_SPLIT_TEST, NULL, BW_EDATA, "promises 96 bytes, the file holds only 76");
     remove_folder(dir);
 }
 

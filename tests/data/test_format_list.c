@@ -42,7 +42,7 @@ static void lines_are_paths_relative_to_the_list(void **state)
     }
     bw_image_clear(&image);
     bw_dataset_free(d);
-    expect_open_failure(in(tree, "list.txt"), BW_SPLIT_TEST, NULL, BW_EDATA, "--test PATH");
+    expect_open_failure(in(tree, "list.txt"), BW_SPLIT_TEST, NULL, BW_ENOSPLIT, "--test PATH");
 }
 
 static void a_list_in_the_working_folder_needs_no_path(void **state)

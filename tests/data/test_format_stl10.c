@@ -111,7 +111,7 @@ static void damaged_files_are_named(void **state)
                         "train_y.bin holds 2 labels, but train_X.bin 1 images");
     write_file(tree, "train_y.bin", "\0", 1);
     expect_open_failure(tree, BW_SPLIT_TRAIN, NULL, BW_EDATA, "train_y.bin: label 0 of image 0");
-    expect_open_failure(tree, BW_SPLIT_TEST, NULL, BW_EDATA, "--test PATH");
+    expect_open_failure(tree, BW_SPLIT_TEST, NULL, BW_ENOSPLIT, "--test PATH");
     free(bytes);
 }
 

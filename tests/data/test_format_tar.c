@@ -207,8 +207,8 @@ static void a_folder_has_its_splits_by_folder_or_by_name(void **state)
         expect_images(d, "tar", "dog/4.jpg 2; cat/5.jpg 0");
         expect_images(open_or_fail(path, BW_SPLIT_ANY, NULL), "tar", "dog/4.jpg 2; cat/5.jpg 0");
     }
-    expect_open_failure(in(tree, "f/train"), BW_SPLIT_TEST, NULL, BW_EDATA, "--test PATH");
-    expect_open_failure(in(tree, "f/train/a.tar"), BW_SPLIT_TEST, NULL, BW_EDATA, "--test PATH");
+    expect_open_failure(in(tree, "f/train"), BW_SPLIT_TEST, NULL, BW_ENOSPLIT, "--test PATH");
+    expect_open_failure(in(tree, "f/train/a.tar"), BW_SPLIT_TEST, NULL, BW_ENOSPLIT, "--test PATH");
     /* An archive that lies beside what was unpacked from it changes nothing. */
     copy_file(tree, "u/dog/1.png", fixture_path("images/one_pixel.png"));
     copy_file(tree, "u/pets.tar", in(tree, "f/val/a.tar"));

@@ -7,8 +7,10 @@
 #include "formats/file.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
+#include "train/online_score.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -288,12 +290,15 @@ static void a_step_with_it_allocates_nothing(void **state)
 enum { IMAGES = 20, TESTS = 11, HEIGHT = 18, WIDTH = 17, STEPS = 12 };
 
 static char root[4200], data[4300], info[4096];
+static bw_log_level info_level;
 static bw_config config;
 
 static void keep_log(void *user, bw_log_level level, const char *line)
 {
     (void)user;
-    if (level != BW_LOG_DEBUG && strstr(line, "online probe")) (void)snprintf(info, sizeof info, "%s", line);
+    if (level == BW_LOG_DEBUG || !strstr(line, "online probe")) return;
+    (void)snprintf(info, sizeof info, "%s", line);
+    info_level = level;
 }
 
 static int class_of(int i)
@@ -609,6 +614,58 @@ static void without_test_images_only_the_batches_are_scored(void **state)
     assert_true(has[STEPS]);
 }
 
+/* An allocator whose call number `fails_at`, from 1, finds no memory. */
+static int calls, fails_at;
+
+static void *allocate(void *user, size_t bytes, size_t alignment)
+{
+    void *p = NULL;
+    (void)user;
+    if (++calls == fails_at) return NULL;
+    return posix_memalign(&p, alignment, bytes) == 0 ? p : NULL;
+}
+
+static void release(void *user, void *memory)
+{
+    (void)user;
+    free(memory);
+}
+
+static void missing_test_images_are_told_from_damaged_ones_and_from_a_lack_of_memory(void **state)
+{
+    (void)state;
+    const bw_allocator own = { .allocate = allocate, .release = release };
+    bw_dataset *train = NULL, *test = NULL;
+    int failures = 0;
+    CHECK_OK(bw_set_allocator(&own));
+    CHECK_OK(bw_dataset_open(&train, data, BW_SPLIT_TRAIN, NULL));
+    do { /* until no allocation is left to fail; those that look for other formats are not missed */
+        calls = 0;
+        fails_at++;
+        const bw_status st = bw__online_test_open(&test, train, data, NULL);
+        if (st != BW_OK) assert_int_equal(st, BW_ENOMEM);
+        assert_true((st == BW_OK) == (test != NULL));
+        failures += st != BW_OK;
+        bw_dataset_free(test);
+        assert_in_range(fails_at, 1, 100);
+    } while (calls >= fails_at);
+    fails_at = 0;
+    assert_true(failures > 5);
+    assert_string_equal(info, "");
+    assert_int_equal(truncate(in_root("data", "t10k-images-idx3-ubyte"), 100), 0);
+    CHECK_OK(bw__online_test_open(&test, train, data, NULL));
+    assert_null(test);
+    assert_non_null(strstr(info, "the header promises"));
+    assert_int_equal(info_level, BW_LOG_WARN);
+    assert_int_equal(unlink(in_root("data", "t10k-images-idx3-ubyte")), 0);
+    CHECK_OK(bw__online_test_open(&test, train, data, NULL));
+    assert_null(test);
+    assert_non_null(strstr(info, "no test images there"));
+    assert_int_equal(info_level, BW_LOG_INFO);
+    bw_dataset_free(train);
+    CHECK_OK(bw_set_allocator(NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -629,6 +686,8 @@ int main(void)
         cmocka_unit_test_setup(its_state_is_in_no_weight_file, fresh),
         cmocka_unit_test_setup(data_without_labels_is_refused_before_there_is_a_folder, fresh),
         cmocka_unit_test_setup(without_test_images_only_the_batches_are_scored, fresh),
+        cmocka_unit_test_setup(missing_test_images_are_told_from_damaged_ones_and_from_a_lack_of_memory,
+                               fresh),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

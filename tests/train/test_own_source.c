@@ -202,7 +202,7 @@ static void encoded_images_are_decoded_from_memory_as_from_files(void **state)
     assert_int_equal(bw_image_decode(&from_memory, "GIF89a", 6), BW_EDATA);
     bw_dataset_free(d);
     d = NULL;
-    assert_int_equal(bw_dataset_open(&d, path, BW_SPLIT_TEST, NULL), BW_EDATA);
+    assert_int_equal(bw_dataset_open(&d, path, BW_SPLIT_TEST, NULL), BW_ENOSPLIT);
     assert_null(d);
     bw_image_clear(&from_file);
     bw_image_clear(&from_memory);
