@@ -24,8 +24,13 @@ BW_API const char *bw_comm_library(void);
  *  touches no MPI. Otherwise every rank must call it, from its main thread; MPI is initialised with
  *  MPI_THREAD_MULTIPLE unless the program has done so, and then left to it at the end too. From then on ranks
  *  of one machine share its processors: what "all usable cores" means elsewhere is this rank's share.
- *  @return BW_OK; BW_EINVAL (started as several ranks, but the build has no MPI, or another one than the
- *          launcher's, or one that cannot serve several threads); BW_EREMOTE (MPI failed) */
+ *  MPI begins once in a process: where it is initialised here, bw_comm_end() ends it, and no later
+ *  bw_comm_start() succeeds. One communicator at a time.
+ *  @param out the caller owns it, bw_comm_end()
+ *  @return BW_OK; BW_EINVAL (MPI was finalised in this process; or started as several ranks, but the build
+ * has no MPI, or another one than the launcher's, or one that cannot serve several threads; on every rank,
+ * and what was initialised here is finalised again); BW_EREMOTE (MPI failed); BW_ENOMEM. After these two MPI
+ * is not finalised, since the other ranks may know of nothing */
 BW_API BW_MUST_CHECK
 bw_status bw_comm_start(bw_comm **out);
 /** Every rank must call it. NULL is fine. */

@@ -60,6 +60,7 @@ const char *bw_comm_library(void)
     return text;
 }
 
+/* Takes `mpi` over, also where it fails. */
 static bw_status wrap(bw_comm **out, MPI_Comm mpi, bw_comm *world)
 {
     bw_status st = BW_OK;
@@ -77,6 +78,7 @@ static bw_status wrap(bw_comm **out, MPI_Comm mpi, bw_comm *world)
     comm = NULL;
     kept = NULL;
 out:
+    if (st != BW_OK) (void)MPI_Comm_free(&mpi);
     bw__free(comm);
     bw__free(kept);
     return st;
@@ -91,7 +93,14 @@ static bw_status ranks_do_not_meet(void)
         bw__launcher_name(), bw_launched_ranks(), bw_comm_library());
 }
 
-static bool initialised_here;
+static bool ends_mpi; /* it was initialised here, and is not finalised yet */
+
+/* What the program has initialised it finalises too. Waits for the other ranks. */
+static void finalise(void)
+{
+    if (ends_mpi) (void)MPI_Finalize();
+    ends_mpi = false;
+}
 
 /* Open MPI's own choice for a nonblocking sum in place is a tree: every rank on the way to the root, and the
  * root, passes on all bytes. Rabenseifner's reduce-scatter and all-gather (3) send as little as can be
@@ -104,30 +113,41 @@ static void choose_sums(void)
         (void)setenv("OMPI_MCA_coll_libnbc_iallreduce_algorithm", "3", 0);
 }
 
+/* Whatever fails here fails on all ranks alike. */
 static bw_status initialise(void)
 {
-    int there = 0, provided = 0, size = 0;
-    (void)MPI_Initialized(&there);
+    int there = 0, over = 0, provided = 0, size = 0;
+    (void)MPI_Initialized(&there); /* stays true when it is over */
+    (void)MPI_Finalized(&over);
+    if (over)
+        return bw_fail(BW_EINVAL,
+                       "%s is finalised in this process and cannot begin again: ranks are joined once, with "
+                       "one bw_comm_start() and one bw_comm_end()",
+                       bw_comm_library());
     if (!there) {
         choose_sums();
         if (MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &provided) != MPI_SUCCESS)
             return bw_fail(BW_EREMOTE, "MPI_Init_thread failed (%s)", bw_comm_library());
+        ends_mpi = true;
         (void)MPI_Comm_size(MPI_COMM_WORLD, &size);
         if (size == 1 && bw_launched_ranks() > 1) { /* each would train alone, into the same folder */
-            (void)MPI_Finalize();
+            finalise();
             return ranks_do_not_meet();
         }
-        initialised_here = true;
     }
     (void)MPI_Query_thread(&provided);
-    if (provided < MPI_THREAD_MULTIPLE)
+    if (provided < MPI_THREAD_MULTIPLE) {
+        finalise();
         return bw_fail(BW_EINVAL,
                        "%s was initialised without MPI_THREAD_MULTIPLE, which the transfer of "
                        "activations and gradients beside the computation needs",
                        bw_comm_library());
+    }
     return BW_OK;
 }
 
+/* What fails behind initialise() may fail on one rank alone, whose MPI_Finalize() would wait for the others
+ * for ever: MPI then stays as it is, for another attempt or the launcher, which ends all with this rank. */
 bw_status bw_comm_start(bw_comm **out)
 {
     bw_status st = BW_OK;
@@ -167,7 +187,7 @@ void bw_comm_end(bw_comm *comm)
     bool several = comm->mpi != NULL;
     bw__progress_end();
     bw__comm_free(comm);
-    if (several && initialised_here) (void)MPI_Finalize();
+    if (several) finalise();
 }
 
 void bw_comm_abort(bw_comm *comm, int exit_status)
