@@ -102,6 +102,7 @@ typedef struct bw_simulation bw_simulation;
  *  threads each. What blocks cost is measured on this machine with a few steps of each, which takes some
  *  seconds and the memory of one block at a few images; or, with gflops > 0, is their operations at
  *  BW_PLAN_SHARE of that rate. parallel.* of the config are not looked at. Loading images is not counted.
+ *  Barlow Twins is timed in place of a program's own rule (blockwise/rule.h).
  *  src/train/simulation.h has the formulas and what they assume of sums.
  *  @return BW_OK; BW_EINVAL (config not resolved, a link without rate, or cross-entropy without
  *          loss.classes), BW_EKERNEL, BW_ENOMEM */

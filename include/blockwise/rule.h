@@ -63,7 +63,9 @@ typedef struct bw_rule {
      *  not one of the other keys there. */
     const char *term[BW_RULE_TERMS];
     bool needs_labels; /**< data that lack the label of any image are refused before the run */
-    /** Called by the thread that trains, once for each block and step (with train.split for the whole batch).
+    /** Called by the thread that trains, once for each block and step (with train.split for the whole batch),
+     *  and never outside of training: where blocks are timed to be shared out (parallel.block,
+     *  bw_simulation_create()), Barlow Twins stands in for it, and what the rule takes is not counted.
      *  It fills diff_z and total of `call`. Another status than BW_OK ends the step, and the run with it; the
      *  rule says why with bw_error_set(), and the library adds step, block and name. BW_EINTERRUPTED and
      *  BW_EEXIST, which mean other things to callers, and numbers that are no status become BW_EINVAL.

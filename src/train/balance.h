@@ -22,9 +22,9 @@ typedef struct bw_block_costs {
 
 /* Measures them with a few steps of each block at two small batches of noise, by the trainer's own step:
  * forward, loss, backward and update of blocks that learn (train.order sequential: as if all did at once),
- * the forward pass of others, without train.split. Takes some seconds, the more the larger one step of two
- * images is; and the memory of one block. config: resolved, with loss.classes where a loss or the online
- * probe needs them. Not collective. As bw_trainer_create(). */
+ * the forward pass of others, without train.split. Barlow Twins stands in for a program's own rule. Takes
+ * some seconds, the more the larger one step of two images is; and the memory of one block. config: resolved,
+ * with loss.classes where a loss or the online probe needs them. Not collective. As bw_trainer_create(). */
 BW_MUST_CHECK
 bw_status bw__block_costs(bw_block_costs *out, const bw_config *config);
 

@@ -96,6 +96,12 @@ out:
     return st;
 }
 
+/* A program's rule is called in training alone, where it may keep state or refuse so few images. */
+static void stand_in(bw_loss_config *loss)
+{
+    if (loss->name == BW_LOSS_CUSTOM) loss->name = BW_LOSS_BARLOW_TWINS;
+}
+
 bw_status bw__block_costs(bw_block_costs *out, const bw_config *config)
 {
     bw_status st = BW_OK;
@@ -106,6 +112,9 @@ bw_status bw__block_costs(bw_block_costs *out, const bw_config *config)
     c.train.split = 1;
     c.train.steps = -1;
     c.health.every = 0; /* measures of the embeddings belong to a few steps only */
+    stand_in(&c.loss);
+    for (int k = 0; k < BW_MAX_BLOCKS; k++)
+        stand_in(&c.block[k].loss);
     if (c.train.order == BW_ORDER_SEQUENTIAL) c.train.order = BW_ORDER_SIMULTANEOUS;
     bw__phases(&phases, &c, bw__config_blocks(&c), 1);
     out->blocks = phases.at[0].last + 1;

@@ -1,6 +1,7 @@
 /* Shares of the blocks, and what blocks cost. */
 #include "check.h"
 #include "base/rng.h"
+#include "blockwise/rule.h"
 #include "train/balance.h"
 #include <math.h>
 
@@ -119,6 +120,31 @@ static void a_frozen_block_costs_less_than_one_that_learns(void **state)
     assert_true(bw__block_cost_s(&b, 0, 12) < 0.7 * bw__block_cost_s(&a, 0, 12));
 }
 
+static bw_status count_call(void *user, bw_rule_call *call)
+{
+    (void)call;
+    ++*(int *)user;
+    return bw_error_set(BW_EINVAL, "two images are too few");
+}
+
+static void a_rule_of_the_program_is_not_called(void **state)
+{
+    (void)state;
+    static int calls;
+    const bw_rule rule = { .name = "not-now", .needs_labels = true, .run = count_call, .user = &calls };
+    const char *const settings[] = { "loss={name: custom, rule: not-now}",
+                                     "blocks[3].loss={name: custom, rule: not-now}" };
+    CHECK_OK(bw_rule_register(&rule));
+    for (int i = 0; i < 2; i++) {
+        bw_config c = small_config(settings[i]);
+        bw_block_costs costs;
+        CHECK_OK(bw__block_costs(&costs, &c));
+        assert_int_equal(costs.blocks, 4);
+        assert_true(bw__block_cost_s(&costs, 2, 12) > 0.0);
+    }
+    assert_int_equal(calls, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +152,7 @@ int main(void)
         cmocka_unit_test(blocks_that_cost_nothing_are_shared_too),
         cmocka_unit_test(costs_are_of_every_block_that_is_run),
         cmocka_unit_test(a_frozen_block_costs_less_than_one_that_learns),
+        cmocka_unit_test(a_rule_of_the_program_is_not_called),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
