@@ -179,6 +179,12 @@ static bw_status start_loader(bw_pretraining *r)
 
 /* --- steps --- */
 
+/* The folder, for messages: rank 0 alone sees it, and others need not have been given its name. */
+static const char *run_text(const bw_pretraining *r)
+{
+    return bw__pretrain_leads(r) ? r->options->out : "the run's folder";
+}
+
 /* The weights are spoilt from here on: nothing is saved, and the message says what is left. */
 static bw_status not_finite(const bw_pretraining *r)
 {
@@ -191,7 +197,7 @@ static bw_status not_finite(const bw_pretraining *r)
                    "%s; the last good checkpoint is that of step %" PRId64
                    " in %s/%s. A smaller optimizer.lr "
                    "may help",
-                   message, r->saved, r->options->out, BW_RUN_CHECKPOINTS);
+                   message, r->saved, run_text(r), BW_RUN_CHECKPOINTS);
 }
 
 static bw_request ask(const bw_pretraining *r)
@@ -324,7 +330,6 @@ static bw_status one_step(bw_pretraining *r, bw_request *request, double *last_s
 
 static bw_status train(bw_pretraining *r)
 {
-    const bw_pretrain_options *o = r->options;
     int64_t every = r->config.checkpoint.every > 0 ? r->config.checkpoint.every : r->steps_per_epoch;
     double last_s = bw__now_s();
 
@@ -340,7 +345,7 @@ static bw_status train(bw_pretraining *r)
                                                  "stopped after step %" PRId64 " of %" PRId64
                                                  "; the checkpoint is in %s, "
                                                  "--resume goes on from it",
-                                                 done, r->total, o->out ? o->out : "the run's folder"));
+                                                 done, r->total, run_text(r)));
     }
     return BW_OK;
 }

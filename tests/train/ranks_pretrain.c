@@ -383,6 +383,42 @@ static void divergence_ends_all_ranks_with_one_message(void **state)
     if (first_rank()) assert_non_null(strstr(bw_last_error(), "A smaller optimizer.lr may help"));
 }
 
+static bw_status diverge_in_step_21(void *user, bw_rule_call *call)
+{
+    (void)user;
+    for (int64_t i = 0; i < 2 * call->n * call->dim; i++)
+        call->diff_z[i] = 1e-3f * call->z[i];
+    call->total = call->step == 20 ? (double)NAN : 1.0;
+    return BW_OK;
+}
+
+/* Of rows, a rank finds alone that its blocks diverged, and it knows no folder. Rows in front run ahead, but
+ * not as far as the next checkpoint, where they would wait for it. */
+static void a_row_that_diverges_says_what_is_left(void **state)
+{
+    (void)state;
+    char rows[64];
+    bool last = bw_comm_rank(ranks) == bw_comm_size(ranks) - 1;
+    const bw_rule rule = { .name = "diverge", .run = diverge_in_step_21 };
+    CHECK_OK(bw_rule_register(&rule));
+    (void)snprintf(rows, sizeof rows, "parallel={data: 1, block: %d}", bw_comm_size(ranks));
+    CHECK_OK(bw_config_set(&config, rows));
+    CHECK_OK(bw_config_set(&config, "blocks[4].loss={name: custom, rule: diverge}"));
+    CHECK_OK(bw_config_set(&config, "checkpoint.every=20"));
+    CHECK_OK(bw_config_set(&config, "train.epochs=20"));
+    CHECK_OK(bw_config_set(&config, "probe.every=0"));
+    bw_pretrain_options o = {
+        .config = &config, .comm = ranks, .data = data, .out = first_rank() ? in_root("many", "") : NULL
+    };
+    bw_status st = bw_pretrain(&o);
+    assert_int_equal(st, last ? BW_ENONFINITE : BW_EREMOTE);
+    if (!last) return;
+    const char *message = bw_last_error();
+    if (!strstr(message, "training diverged at step 21, block 4") ||
+        !strstr(message, "is that of step 20 in the run's folder/checkpoints"))
+        fail_msg("got '%s'", message);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,6 +432,7 @@ int main(void)
         cmocka_unit_test_setup(weights_that_differ_are_found_before_a_checkpoint, fresh),
         cmocka_unit_test_setup(hosts_with_other_images_are_refused, fresh),
         cmocka_unit_test_setup(divergence_ends_all_ranks_with_one_message, fresh),
+        cmocka_unit_test_setup(a_row_that_diverges_says_what_is_left, fresh),
     };
     return RANKS_MAIN(tests);
 }
