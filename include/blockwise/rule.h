@@ -94,7 +94,7 @@ bw_status bw_rule_register(const bw_rule *rule);
  *  @param call   the one the rule was given
  *  @param values [n] summed in place: every rank then has the same
  *  @param n      how many, on every rank as many
- *  @return BW_OK; BW_EREMOTE: MPI failed, and the rule returns */
+ *  @return BW_OK; BW_EREMOTE: MPI failed, and the rule returns; BW_EINVAL: not in a call of `run` */
 BW_API BW_MUST_CHECK
 bw_status bw_rule_sum(bw_rule_call *call, double *values, int64_t n);
 

@@ -231,9 +231,20 @@ const bw_loss_ops bw__loss_custom = { .name = "custom",
 
 /* --- over ranks --- */
 
+/* Sizes, as scratch_bytes() gets them, have no ranks behind them. */
+static bw_status check_inside(const bw_rule_call *call, const char *function)
+{
+    if (call->inside) return BW_OK;
+    return bw_fail(BW_EINVAL,
+                   "%s() is for the call that a rule's run() is given, and not for scratch_bytes()",
+                   function);
+}
+
 bw_status bw_rule_sum(bw_rule_call *call, double *values, int64_t n)
 {
     bw_exec *x = call->inside;
+    bw_status st = check_inside(call, "bw_rule_sum");
+    if (st != BW_OK) return st;
     bw__exec_sum_f64(x, values, n);
     return x->remote;
 }
@@ -241,8 +252,10 @@ bw_status bw_rule_sum(bw_rule_call *call, double *values, int64_t n)
 bw_status bw_rule_gather(bw_rule_call *call, float *all, const float *own, int64_t n)
 {
     bw_exec *x = call->inside;
+    bw_status st = check_inside(call, "bw_rule_gather");
+    if (st != BW_OK) return st;
     if (bw__exec_ranks(x) > 1) {
-        bw_status st = bw__comm_gather(x->comm, all, own, (size_t)n * sizeof *own);
+        st = bw__comm_gather(x->comm, all, own, (size_t)n * sizeof *own);
         if (x->remote == BW_OK) x->remote = st;
     } else {
         memcpy(all, own, (size_t)n * sizeof *own);

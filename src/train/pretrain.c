@@ -38,6 +38,7 @@ static void release(bw_pretraining *r)
 static bw_status check_options(const bw_pretraining *r)
 {
     const bw_pretrain_options *o = r->options;
+    if (!o->config) return bw_fail(BW_EINVAL, "a run needs settings (config)");
     if ((!o->data && !o->dataset) || (!o->out && bw__pretrain_leads(r)))
         return bw_fail(BW_EINVAL, "a run needs images (data or dataset) and a folder (out)");
     if (o->data && o->dataset)
@@ -386,7 +387,7 @@ bw_status bw_pretrain(const bw_pretrain_options *options)
 {
     bw_status st = BW_OK;
     bw_pretraining r = { .options = options,
-                         .config = *options->config,
+                         .config = options->config ? *options->config : bw_config_default(),
                          .grid = bw__grid_alone(),
                          .comm = options->comm,
                          .saved = -1 };

@@ -671,6 +671,20 @@ static void wrong_input_makes_no_folder(void **state)
     assert_false(is_there("run", ""));
 }
 
+static void options_that_lack_something_are_refused(void **state)
+{
+    (void)state;
+    const bw_pretrain_options lacking[] = { { .data = data, .out = in_root("run", "") },
+                                            { .config = &config, .out = in_root("run", "") },
+                                            { .config = &config, .data = data } };
+    const char *const said[] = { "settings", "images", "folder" };
+    for (size_t i = 0; i < sizeof lacking / sizeof *lacking; i++) {
+        assert_int_equal(bw_pretrain(&lacking[i]), BW_EINVAL);
+        assert_non_null(strstr(bw_last_error(), said[i]));
+    }
+    assert_false(is_there("run", ""));
+}
+
 static void other_settings_or_other_data_cannot_go_on(void **state)
 {
     (void)state;
@@ -809,6 +823,7 @@ int main(void)
         cmocka_unit_test_setup(a_request_to_stop_after_the_last_step_lets_the_run_finish, fresh),
         cmocka_unit_test_setup(init_is_not_lost_when_killed_before_the_first_checkpoint, fresh),
         cmocka_unit_test_setup(wrong_input_makes_no_folder, fresh),
+        cmocka_unit_test_setup(options_that_lack_something_are_refused, fresh),
         cmocka_unit_test_setup(other_settings_or_other_data_cannot_go_on, fresh),
         cmocka_unit_test_setup(a_run_that_diverges_keeps_its_last_good_checkpoint, fresh),
         cmocka_unit_test_setup(weights_that_are_not_finite_are_never_saved, fresh),

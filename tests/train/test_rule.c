@@ -181,6 +181,33 @@ static void scratch_of_a_rule_is_planned(void **state)
 
 /* --- what goes wrong --- */
 
+/* What a rule must not do: it looks at what it gets, kept for the test. */
+static int64_t sum_too_early(void *user, const bw_rule_call *sizes)
+{
+    bw_status *got = user;
+    bw_rule_call call = *sizes;
+    double value = 1.0;
+    float all = 0.0f;
+    const float own = 1.0f;
+    got[0] = bw_rule_sum(&call, &value, 1);
+    got[1] = bw_rule_gather(&call, &all, &own, 1);
+    return 0;
+}
+
+static void sums_while_memory_is_planned_are_refused(void **state)
+{
+    (void)state;
+    static bw_plan plan;
+    bw_status got[2] = { BW_OK, BW_OK };
+    const bw_rule rule = { .name = "early", .run = see, .scratch_bytes = sum_too_early, .user = got };
+    bw_config c = SETTINGS("loss.name=custom", "loss.rule=early");
+    CHECK_OK(bw_rule_register(&rule));
+    CHECK_OK(bw_plan_make(&plan, &c));
+    assert_int_equal(got[0], BW_EINVAL);
+    assert_int_equal(got[1], BW_EINVAL);
+    assert_non_null(strstr(bw_last_error(), "bw_rule_gather() is for the call"));
+}
+
 typedef enum fault {
     FAILS,
     FAILS_SILENTLY,
@@ -446,6 +473,7 @@ int main(void)
         cmocka_unit_test(one_block_may_have_a_rule_and_the_others_losses),
         cmocka_unit_test(a_rule_knows_where_it_stands),
         cmocka_unit_test(scratch_of_a_rule_is_planned),
+        cmocka_unit_test(sums_while_memory_is_planned_are_refused),
         cmocka_unit_test(errors_of_a_rule_have_step_block_and_name),
         cmocka_unit_test(names_that_cannot_stand_in_files_are_refused),
         cmocka_unit_test(a_rule_that_is_not_there_is_missed_in_training_alone),
