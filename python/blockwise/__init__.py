@@ -133,8 +133,9 @@ _log = _LOG()  # kept: the library holds it
 def set_log(receiver):
     """receiver(level, line) gets every line the library has to say, level 0 to 2 for debug, info, warning; None: none."""
     global _log
-    _log = _LOG(lambda _, level, line: receiver(level, line.decode(errors="replace"))) if receiver else _LOG()
-    _lib.bw_set_log(_log, None)
+    new = _LOG(lambda _, level, line: receiver(level, line.decode(errors="replace"))) if receiver else _LOG()
+    _lib.bw_set_log(new, None)  # returns when no thread is in the old one, which lives until then
+    _log = new
 
 
 class _Handle:
@@ -202,15 +203,20 @@ class Network(_Handle):
     def _feature(self, feature):
         return ("head", "trunk").index(feature or ("head" if self.has_heads else "trunk"))
 
+    def _block(self, block):
+        if not -self.blocks <= block < self.blocks:
+            raise IndexError(f"block {block} of {self.blocks}")
+        return block % self.blocks
+
     def feature_dim(self, block=-1, feature=None):
-        return _lib.bw_network_feature_dim(self, block % self.blocks, self._feature(feature))
+        return _lib.bw_network_feature_dim(self, self._block(block), self._feature(feature))
 
     def embed(self, dataset, block=-1, feature=None, threads=0):
         """Features of every image of a data set by the evaluation transform: f32 [rows, feature_dim], and int64 [rows],
         the number of the image each row is of (an unreadable one has none). block from 0, or from the end; feature
         "head" or "trunk"; threads 0: all usable cores."""
         features, index, rows = C.POINTER(C.c_float)(), C.POINTER(C.c_int64)(), C.c_int64()
-        _check(_lib.bw_embed(C.byref(features), C.byref(index), C.byref(rows), self, dataset, block % self.blocks,
+        _check(_lib.bw_embed(C.byref(features), C.byref(index), C.byref(rows), self, dataset, self._block(block),
                              self._feature(feature), threads, None, None))
         try:
             shape = (rows.value, self.feature_dim(block, feature))

@@ -1,4 +1,5 @@
 """Run by numpy_module.sh in an empty folder."""
+import gc
 import json
 import os
 import signal
@@ -6,6 +7,7 @@ import struct
 import subprocess
 import threading
 import unittest
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +66,35 @@ class Module(unittest.TestCase):
             self.assertEqual(features.shape, (N, network.feature_dim(block, feature)))
             for images in (pixels, pixels / 255):
                 np.testing.assert_allclose(network.extract(images, feature)[block], features, rtol=1e-4, atol=1e-5)
+
+    def test_blocks_that_are_not_there_are_refused(self):
+        network = blockwise.Network("run")
+        self.assertEqual(network.feature_dim(-4), network.feature_dim(0))
+        for block in (4, 7, -5):
+            with self.assertRaises(IndexError):
+                network.feature_dim(block)
+            with self.assertRaises(IndexError):
+                network.embed(blockwise.Dataset("images"), block)
+
+    def test_a_receiver_of_lines_lives_until_the_library_has_another(self):
+        class Receiver:
+            def __call__(self, level, line):
+                pass
+        before, bw_set_log, lives = Receiver(), blockwise._lib.bw_set_log, []
+        held = weakref.ref(before)
+
+        def look(*arguments):
+            lives.append(held() is not None)
+            bw_set_log(*arguments)
+        blockwise.set_log(before)
+        del before
+        blockwise._lib.bw_set_log = look
+        try:
+            blockwise.set_log(None)
+        finally:
+            blockwise._lib.bw_set_log = bw_set_log
+        gc.collect()
+        self.assertEqual((lives, held()), ([True], None))
 
     def test_failures_have_the_message_of_the_library(self):
         for call, status, text in (
