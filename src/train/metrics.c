@@ -20,6 +20,13 @@ static bw_status io_error(const char *path, const char *what)
     return bw_fail(BW_EIO, "%s: cannot %s: %s", path, what, strerror(errno));
 }
 
+/* Behind getline(): only at the end of a file is nothing wrong when it gives no line. Without memory for one
+ * it sets no error of the stream. */
+static bool ended_early(FILE *f, ssize_t n)
+{
+    return n < 0 && !feof(f);
+}
+
 /* --- cutting --- */
 
 /* Step of a whole line, or -1. */
@@ -39,6 +46,7 @@ static int64_t step_of_line(const char *line, size_t bytes)
 /* Bytes of the lines up to `last_step`, and the step of the last of them. */
 static bw_status find_end(off_t *out_end, int64_t *out_step, FILE *f, int64_t last_step, const char *path)
 {
+    bw_status st = BW_OK;
     char *line = NULL;
     size_t room = 0;
     ssize_t n;
@@ -51,8 +59,9 @@ static bw_status find_end(off_t *out_end, int64_t *out_step, FILE *f, int64_t la
         *out_end += n;
         *out_step = step;
     }
+    if (ended_early(f, n)) st = io_error(path, "read");
     free(line);
-    return ferror(f) ? io_error(path, "read") : BW_OK;
+    return st;
 }
 
 bw_status bw__metrics_open(bw_metrics **out, const char *path, int64_t last_step)
@@ -218,7 +227,7 @@ bw_status bw__metrics_read(const char *path, void (*fn)(void *user, const bw_ste
             break;
         }
     }
-    if (st == BW_OK && ferror(f)) st = io_error(path, "read");
+    if (st == BW_OK && ended_early(f, n)) st = io_error(path, "read");
     free(line);
     (void)fclose(f);
     return st;

@@ -3,6 +3,7 @@
 #include "formats/file.h"
 #include "formats/json.h"
 #include "train/metrics.h"
+#include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +12,18 @@
 #include <sys/resource.h>
 
 static char path[4200];
+static int64_t lines_left = -1; /* that getline() has memory for; -1: all */
+
+/* In place of the C library's. */
+ssize_t getline(char **line, size_t *room, FILE *f)
+{
+    if (lines_left == 0) {
+        errno = ENOMEM;
+        return -1;
+    }
+    if (lines_left > 0) lines_left--;
+    return getdelim(line, room, '\n', f);
+}
 
 static int fresh_path(void **state)
 {
@@ -143,6 +156,35 @@ static void a_torn_last_line_is_cut(void **state)
     bw__free(straight);
 }
 
+static void count_step(void *user, const bw_step *step)
+{
+    (void)step;
+    ++*(int64_t *)user;
+}
+
+static void without_memory_for_a_line_nothing_is_cut(void **state)
+{
+    (void)state;
+    bw_metrics *m = NULL;
+    int64_t read = 0;
+    write_steps(1, 5, 0);
+    char *straight = contents();
+    lines_left = 2;
+    assert_int_equal(bw__metrics_open(&m, path, 5), BW_EIO);
+    assert_null(m);
+    assert_non_null(strstr(bw_last_error(), "cannot read: "));
+    lines_left = 2;
+    assert_int_equal(bw__metrics_read(path, count_step, &read), BW_EIO);
+    lines_left = -1;
+    assert_int_equal(read, 2);
+    char *left = contents();
+    assert_string_equal(left, straight);
+    CHECK_OK(bw__metrics_read(path, count_step, &read));
+    assert_int_equal(read, 2 + 5);
+    bw__free(straight);
+    bw__free(left);
+}
+
 static void starting_afresh_empties_the_file(void **state)
 {
     (void)state;
@@ -202,6 +244,7 @@ int main(void)
         cmocka_unit_test_setup(a_step_without_health_has_no_health_keys, fresh_path),
         cmocka_unit_test_setup(lines_past_the_checkpoint_are_cut_before_going_on, fresh_path),
         cmocka_unit_test_setup(a_torn_last_line_is_cut, fresh_path),
+        cmocka_unit_test_setup(without_memory_for_a_line_nothing_is_cut, fresh_path),
         cmocka_unit_test_setup(starting_afresh_empties_the_file, fresh_path),
         cmocka_unit_test_setup(a_full_disk_is_said_and_what_was_written_can_be_gone_on_with, fresh_path),
         cmocka_unit_test_setup(a_file_that_cannot_be_opened_is_named, fresh_path),
