@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t stop_signal, save_wanted;
-static bool says; /* on a terminal, what an interrupt does */
+static volatile sig_atomic_t says; /* on a terminal, what an interrupt does */
 
 static void on_signal(int number)
 {
@@ -17,7 +17,7 @@ static void on_signal(int number)
     stop_signal = number;
     static const char text[] = "\nending after the step at hand; Ctrl-C once more ends at once\n";
     const int kept = errno;
-    if (number == SIGINT && says && write(STDERR_FILENO, text, sizeof text - 1) < 0) says = false;
+    if (number == SIGINT && says && write(STDERR_FILENO, text, sizeof text - 1) < 0) says = 0;
     errno = kept;
 }
 
@@ -44,7 +44,7 @@ int cli_interrupt_signal(void)
 
 bool cli_interrupt_take_save(void)
 {
-    bool wanted = save_wanted != 0;
+    if (save_wanted == 0) return false; /* else one that comes just now would be forgotten */
     save_wanted = 0;
-    return wanted;
+    return true;
 }
