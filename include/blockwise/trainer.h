@@ -111,8 +111,8 @@ typedef struct bw_pretrain_options {
     const char *init;    /**< weights to start from, or NULL */
     const char *command; /**< for environment.json, or NULL */
     void *user;
-    /** Called once before the first step: total steps, first step (> 0 after a resume). May be NULL; this and
-     *  on_step on rank 0 alone. */
+    /** Called once before the first step: total steps, first step (> 0 after a resume). May be NULL; this,
+     *  on_step and on_data on rank 0 alone. */
     void (*on_start)(void *user, int64_t total_steps, int64_t first_step, int64_t images);
     void (*on_step)(void *user, const bw_step *step); /**< may be NULL */
     bw_request (*request)(void *user); /**< asked after every step, on every rank: the most that any of them
@@ -122,6 +122,9 @@ typedef struct bw_pretrain_options {
     /** Test images for the online probe (probe.every) in place of those of `data`, borrowed, with the classes
      *  of the training images. NULL with `dataset`: no probe_top1. */
     const bw_dataset *test;
+    /** Called once before on_start, on rank 0 alone, with the training images, those of `data` too: for what
+     *  is to be said of them, by functions that only ask a data set. Borrowed for the call. May be NULL. */
+    void (*on_data)(void *user, const bw_dataset *images);
 } bw_pretrain_options;
 
 /** Runs until the end, a request to stop, or a failure. Of several ranks the lowest that failed (of a request

@@ -15,7 +15,8 @@ enum { SHOWN_LOSSES = 8, PATH_ROOM = 4096 };
 
 typedef struct pretrain_state {
     const cli_options *options;
-    const char *data, *base;
+    const char *base;
+    char found[128];         /* what the images are */
     const bw_config *config; /* resolved */
     int64_t total_steps;
     double samples_per_s;        /* smoothed: single steps vary too much to read */
@@ -23,23 +24,23 @@ typedef struct pretrain_state {
     bool scored;
 } pretrain_state;
 
+static void on_data(void *user, const bw_dataset *images)
+{
+    pretrain_state *s = user;
+    const int classes = bw_dataset_classes(images);
+    if (classes > 0)
+        (void)snprintf(s->found, sizeof s->found, "%s, %d classes, ", bw_dataset_format(images), classes);
+    else
+        (void)snprintf(s->found, sizeof s->found, "%s, no labels, ", bw_dataset_format(images));
+}
+
 /* One line with all that decides how the run will go. */
 static void on_start(void *user, int64_t total_steps, int64_t first_step, int64_t images)
 {
     pretrain_state *s = user;
     const bw_config *c = s->config;
-    bw_dataset *dataset = NULL;
-    char origin_text[256], default_text[128], found[128] = "", start[64] = "";
+    char origin_text[256], default_text[128], start[64] = "";
     s->total_steps = total_steps;
-
-    if (bw_dataset_open(&dataset, s->data, BW_SPLIT_TRAIN, s->options->format) == BW_OK) {
-        int classes = bw_dataset_classes(dataset);
-        if (classes > 0)
-            (void)snprintf(found, sizeof found, "%s, %d classes, ", bw_dataset_format(dataset), classes);
-        else
-            (void)snprintf(found, sizeof found, "%s, no labels, ", bw_dataset_format(dataset));
-        bw_dataset_free(dataset);
-    }
     const char *origin =
         cli_settings_origin(origin_text, sizeof origin_text, s->options, s->base, "optimizer.lr");
     (void)snprintf(default_text, sizeof default_text, "default of %.16s at batch %lld; optimizer.lr sets it",
@@ -47,7 +48,7 @@ static void on_start(void *user, int64_t total_steps, int64_t first_step, int64_
     if (first_step > 0) (void)snprintf(start, sizeof start, "; from step %lld", (long long)first_step);
     cli_note("data: %s%lld images; network: %s width %lld, stem %s, %s, %lld px; "
              "lr %g x %lld/256 = %g (%s); %lld steps%s",
-             found, (long long)images, cli_setting(c, "model.arch"), (long long)c->model.width,
+             s->found, (long long)images, cli_setting(c, "model.arch"), (long long)c->model.width,
              cli_setting(c, "model.stem"), cli_setting(c, "train.order"), (long long)c->data.image_size,
              c->optimizer.lr, (long long)c->train.batch, c->optimizer.lr * (double)c->train.batch / 256.0,
              origin ? origin : default_text, (long long)total_steps, start);
@@ -202,7 +203,7 @@ static int run_pretrain(const cli_options *o)
     bw_status st = BW_OK;
     bw_config config;
     char base_path[PATH_ROOM];
-    pretrain_state state = { .options = o, .data = o->data ? o->data : o->train, .config = &config };
+    pretrain_state state = { .options = o, .config = &config };
 
     int n = snprintf(base_path, sizeof base_path, "%s/config.yaml", o->out);
     bool is_run = n > 0 && n < (int)sizeof base_path && access(base_path, R_OK) == 0;
@@ -211,13 +212,14 @@ static int run_pretrain(const cli_options *o)
     BW_TRY(cli_ranks_agree(load_config(&config, o, state.base)));
     bw_pretrain_options pretrain = { .config = &config,
                                      .comm = cli_comm(),
-                                     .data = state.data,
+                                     .data = o->data ? o->data : o->train,
                                      .format = o->format,
                                      .out = o->out,
                                      .resume = o->resume,
                                      .init = o->init,
                                      .command = o->command,
                                      .user = &state,
+                                     .on_data = on_data,
                                      .on_start = on_start,
                                      .on_step = on_step,
                                      .request = request };

@@ -409,6 +409,7 @@ bw_status bw_pretrain(const bw_pretrain_options *options)
     BW_TRY(bw__pretrain_tell(&r, &r.state, sizeof r.state));
     if (r.state == BW_RUN_COMPLETE) goto out;
     BW_TRY(bw__pretrain_distribute(&r));
+    if (bw__pretrain_leads(&r) && options->on_data) options->on_data(options->user, r.dataset);
     if (bw__pretrain_leads(&r) && options->on_start)
         options->on_start(options->user, r.total, r.first, r.images);
     if (r.first < r.total) {

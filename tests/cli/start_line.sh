@@ -47,4 +47,12 @@ if [ "$cores" -gt 1 ]; then
   OMP_PROC_BIND=true expect 0 "$(printf ', %d of [0-9]+ cores' "$cores")" bench step "${short[@]}"
   lacks 'only one core'
 fi
+# What there is to say of the images is said once: a run looks through a folder once.
+mkdir "$work/photos"
+cp "$BW_FIXTURES"/images/exif_?.jpg "$BW_FIXTURES"/images/grey*.png "$BW_FIXTURES"/images/rgb* "$work/photos"
+expect 0 '^data: folder, no labels, [0-9]+ images; network: ' pretrain --data "$work/photos" --out "$work/once" "${tiny[@]}" \
+  --set train.steps=0
+checks=$((checks + 1))
+lines=$(printf '%s\n' "$stderr" | grep -c 'images are left out')
+[ "$lines" = 1 ] || fail "said $lines times that images are left out: $stderr"
 finish

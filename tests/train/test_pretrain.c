@@ -82,7 +82,16 @@ typedef struct session {
     int64_t total, first, images, steps_seen;
     int64_t stop_at, save_at; /* 0: never */
     int starts;
+    char seen[32]; /* of the images, before it starts */
 } session;
+
+static void on_data(void *user, const bw_dataset *images)
+{
+    session *s = user;
+    const size_t used = strlen(s->seen);
+    (void)snprintf(s->seen + used, sizeof s->seen - used, "%s %lld, %d;", bw_dataset_format(images),
+                   (long long)bw_dataset_size(images), s->starts);
+}
 
 static void on_start(void *user, int64_t total, int64_t first, int64_t images)
 {
@@ -128,7 +137,8 @@ static bw_status pretrain_from(session *s, const char *run, bool resume, const c
                               .user = s,
                               .on_start = on_start,
                               .on_step = on_step,
-                              .request = ask };
+                              .request = ask,
+                              .on_data = on_data };
     return bw_pretrain(&o);
 }
 
@@ -239,6 +249,7 @@ static void a_run_leaves_all_it_promises(void **state)
     assert_int_equal(s.total, STEPS);
     assert_int_equal(s.first, 0);
     assert_int_equal(s.images, IMAGES);
+    assert_string_equal(s.seen, "idx 20, 0;");
     const char *names[] = { "config.yaml",       "environment.json",  "metrics.jsonl",
                             "model.safetensors", "heads.safetensors", "finished" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
