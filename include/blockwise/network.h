@@ -97,6 +97,7 @@ typedef struct bw_extractor bw_extractor;
  *  @param network    borrowed, must outlive the extractor; weights are read at each run
  *  @param batch      most images of a run
  *  @param image_size S, of both sides
+ *  It computes on as many threads as the network's config says: all usable cores after bw_network_load().
  *  @return BW_OK; BW_EINVAL, BW_EKERNEL, BW_ENOMEM */
 BW_API BW_MUST_CHECK
 bw_status bw_extractor_create(bw_extractor **out, const bw_network *network, int64_t batch,

@@ -134,7 +134,7 @@ static bw_status finish_block(bw_correlation_result *r, const bw_network *networ
 {
     float *z = NULL;
     bw_status st = BW_ALLOC(&z, VIEWS * r->images * r->dim);
-    if (st == BW_OK) st = bw__project(z, network, r->block, h, VIEWS * r->images);
+    if (st == BW_OK) st = bw__project(z, network, r->block, h, VIEWS * r->images, threads);
     if (st == BW_OK) st = correlate(r, z, z + r->images * r->dim, threads);
     bw__free(z);
     return st;

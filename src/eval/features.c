@@ -1,5 +1,6 @@
 #include "eval/features.h"
 #include "base/memory.h"
+#include "model/network_internal.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -44,7 +45,8 @@ bw_status bw__feature_arrays_create(bw_feature_arrays *arrays, const bw_network 
 {
     bw_status st = BW_OK;
     *arrays = (bw_feature_arrays){ .network = network, .batch = pass->batch, .image_size = pass->image_size };
-    BW_TRY(bw_extractor_create(&arrays->extractor, network, pass->batch, pass->image_size));
+    BW_TRY(
+        bw__extractor_create_on(&arrays->extractor, network, pass->batch, pass->image_size, pass->threads));
     for (int t = 0; t < targets->n; t++) {
         bw_target want = targets->item[t];
         int first = want.block < 0 ? 0 : want.block;

@@ -12,6 +12,13 @@ struct bw_extractor {
     bw_block blocks[BW_MAX_BLOCKS];
 };
 
+static bool are_finite(const float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(x[i])) return false;
+    return true;
+}
+
 /* Features of block k from its input; its output goes to the other side of the arena. */
 static bw_status extract_block(bw_extractor *e, int k, float **out, float *head, float *trunk,
                                const float *in, int64_t n)
@@ -33,10 +40,10 @@ static bw_status extract_block(bw_extractor *e, int k, float **out, float *head,
     if (bw__exec_is_dry(x)) goto out;
     if (head) memcpy(head, h, (size_t)(n * s->head_dim) * sizeof *h);
     if (trunk) memcpy(trunk, g, (size_t)(n * s->out_c) * sizeof *g);
-    for (int64_t i = 0; i < n * s->out_c; i++)
-        if (!isfinite(g[i]))
-            BW_TRY(bw_fail(BW_ENONFINITE,
-                           "block %d: a feature is not finite; the weights are damaged or diverged", k + 1));
+    /* A trunk that is not finite is an error even where its head hides it. */
+    if (!are_finite(g, n * s->out_c) || (head && !are_finite(h, n * s->head_dim)))
+        BW_TRY(bw_fail(BW_ENONFINITE,
+                       "block %d: a feature is not finite; the weights are damaged or diverged", k + 1));
 out:
     bw__arena_release(&x->arena, x->side, 0);
     return st;
@@ -67,7 +74,8 @@ out:
 }
 
 /* With an arena that has only counted. */
-static bw_status create_dry(bw_extractor **out, const bw_network *network, int64_t batch, int64_t image_size)
+static bw_status create_dry(bw_extractor **out, const bw_network *network, int64_t batch, int64_t image_size,
+                            int threads)
 {
     bw_status st = BW_OK;
     bw_extractor *e = NULL;
@@ -80,7 +88,7 @@ static bw_status create_dry(bw_extractor **out, const bw_network *network, int64
     e->network = network;
     e->batch = batch;
     e->image_size = image_size;
-    BW_TRY(bw__exec_create(&e->exec, network->config.threads));
+    BW_TRY(bw__exec_create(&e->exec, threads));
     for (int k = 0; k < network->blocks; k++) {
         bw_block_config config = bw_config_block(&network->config, network->spec[k].settings);
         bool head = network->has_heads || network->spec[k].pool != BW_POOL_CBE;
@@ -97,10 +105,10 @@ out:
     return st;
 }
 
-bw_status bw_extractor_create(bw_extractor **out, const bw_network *network, int64_t batch,
-                              int64_t image_size)
+bw_status bw__extractor_create_on(bw_extractor **out, const bw_network *network, int64_t batch,
+                                  int64_t image_size, int threads)
 {
-    bw_status st = create_dry(out, network, batch, image_size);
+    bw_status st = create_dry(out, network, batch, image_size, threads);
     if (st == BW_OK) st = bw__arena_create(&(*out)->exec.arena, (*out)->exec.arena.peak);
     if (st == BW_OK) return BW_OK;
     bw_extractor_free(*out);
@@ -108,10 +116,16 @@ bw_status bw_extractor_create(bw_extractor **out, const bw_network *network, int
     return st;
 }
 
+bw_status bw_extractor_create(bw_extractor **out, const bw_network *network, int64_t batch,
+                              int64_t image_size)
+{
+    return bw__extractor_create_on(out, network, batch, image_size, network->config.threads);
+}
+
 bw_status bw__extractor_bytes(int64_t *out, const bw_network *network, int64_t batch, int64_t image_size)
 {
     bw_extractor *e = NULL;
-    bw_status st = create_dry(&e, network, batch, image_size);
+    bw_status st = create_dry(&e, network, batch, image_size, network->config.threads);
     *out = st == BW_OK ? (int64_t)e->exec.arena.peak : 0;
     bw_extractor_free(e);
     return st;

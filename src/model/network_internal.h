@@ -34,6 +34,10 @@ bw_status bw__network_view(bw_network **out, const bw_network *trained);
 /* As bw__network_build() with heads, but without memory for values: for a trainer that only counts. */
 BW_MUST_CHECK
 bw_status bw__network_outline(bw_network **out, const bw_config *config);
+/* bw_extractor_create() with so many compute threads in place of the config's. */
+BW_MUST_CHECK
+bw_status bw__extractor_create_on(bw_extractor **out, const bw_network *network, int64_t batch,
+                                  int64_t image_size, int threads);
 /* Bytes of activations of an extractor; `network` may be an outline. */
 BW_MUST_CHECK
 bw_status bw__extractor_bytes(int64_t *out, const bw_network *network, int64_t batch, int64_t image_size);

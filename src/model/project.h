@@ -5,8 +5,8 @@
 
 /* Width of block k's embeddings; 0 where it has no projector. */
 int64_t bw__projection_dim(const bw_network *network, int k);
-/* z [n, projection_dim] of the head's features h [n, head_dim] of block k, in evaluation mode: running
- * statistics. BW_EINVAL: no projector, or n below 1; BW_EKERNEL; BW_ENOMEM. */
+/* On `threads` compute threads: z [n, projection_dim] of the head's features h [n, head_dim] of block k, in
+ * evaluation mode: running statistics. BW_EINVAL: no projector, or n below 1; BW_EKERNEL; BW_ENOMEM. */
 BW_MUST_CHECK
-bw_status bw__project(float *z, const bw_network *network, int k, const float *h, int64_t n);
+bw_status bw__project(float *z, const bw_network *network, int k, const float *h, int64_t n, int threads);
 #endif

@@ -116,6 +116,7 @@ bw_status bw__conv_create_as(bw_conv **out, bw_exec *x, const bw_conv_shape *sha
     bw_conv *c = NULL;
     dnnl_primitive_attr_t attr = NULL;
     conv_descs d = { 0 };
+    const int before = bw__exec_swap_threads(x->threads);
     *out = NULL;
     BW_TRY(BW_ALLOC(&c, 1));
     c->shape = *shape;
@@ -129,6 +130,7 @@ bw_status bw__conv_create_as(bw_conv **out, bw_exec *x, const bw_conv_shape *sha
     *out = c;
     c = NULL;
 out:
+    (void)bw__exec_swap_threads(before);
     if (attr) dnnl_primitive_attr_destroy(attr);
     conv_descs_clear(&d);
     bw__conv_free(c);

@@ -21,10 +21,15 @@ struct bw_exec {
     bw_status remote;    /* of the first sum over them that failed; whoever steps looks at it */
 };
 
-/* Sets the number of OpenMP threads of the calling thread, which must be the one that runs layers. */
+/* Starts the threads that will run layers, for the calling thread. The caller's number of OpenMP threads
+ * stays what it is: ours holds only while a kernel is made or run. */
 BW_MUST_CHECK
 bw_status bw__exec_create(bw_exec *out, int threads);
 void bw__exec_destroy(bw_exec *x);
+
+/* oneDNN takes as many threads as OpenMP would give to the calling thread: changes their number, and returns
+ * what it was, to be given back by a second call. */
+int bw__exec_swap_threads(int threads);
 
 static inline bool bw__exec_is_dry(const bw_exec *x)
 {

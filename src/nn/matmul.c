@@ -34,6 +34,7 @@ bw_status bw__matmul_create(bw_matmul **out, bw_exec *x, const bw_matmul_shape *
     const dnnl_query_t query[] = { dnnl_query_src_md, dnnl_query_weights_md, dnnl_query_dst_md };
     const int arg[] = { DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST };
     char what[96];
+    const int before = bw__exec_swap_threads(x->threads);
     *out = NULL;
     (void)snprintf(what, sizeof what, "matrix product of %s [%lld, %lld] x [%lld, %lld]",
                    bw__onednn_type_name(s.type), (long long)s.m, (long long)s.k, (long long)s.k,
@@ -56,6 +57,7 @@ bw_status bw__matmul_create(bw_matmul **out, bw_exec *x, const bw_matmul_shape *
     *out = mm;
     mm = NULL;
 out:
+    (void)bw__exec_swap_threads(before);
     if (post) dnnl_post_ops_destroy(post);
     if (attr) dnnl_primitive_attr_destroy(attr);
     bw__md_clear(&a);

@@ -19,6 +19,13 @@ dnnl_data_type_t bw__onednn_type(bw_type type)
     return type == BW_BF16 ? dnnl_bf16 : dnnl_f32;
 }
 
+int bw__exec_swap_threads(int threads)
+{
+    int before = omp_get_max_threads();
+    omp_set_num_threads(threads);
+    return before;
+}
+
 /* Starts the OpenMP threads with all signals blocked, so that handlers run in the caller's thread alone: an
  * AVX2 matrix product of oneDNN uses part of the heap as its stack, and a handler there would write in front
  * of it (trainer.h). */
@@ -28,7 +35,6 @@ static void start_threads(int threads)
     sigset_t all, before;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    omp_set_num_threads(threads);
 #pragma omp parallel num_threads(threads) reduction(+ : started)
     started += 1;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -170,7 +176,7 @@ bw_status bw__primitive_run(bw_primitive *p, bw_exec *x, void *const *data, bool
 {
     bw_status st = BW_OK;
     size_t mark = bw__exec_mark(x);
-    int slot = p->weights_slot;
+    int slot = p->weights_slot, before = bw__exec_swap_threads(x->threads);
     void *own = slot >= 0 ? bw__arena_take(&x->arena, x->side, p->weights_bytes) : NULL;
     void *scratch = p->scratchpad_bytes ? bw__arena_take(&x->arena, x->side, p->scratchpad_bytes) : NULL;
     dnnl_exec_arg_t args[BW_MAX_ARGS + 1];
@@ -190,6 +196,7 @@ bw_status bw__primitive_run(bw_primitive *p, bw_exec *x, void *const *data, bool
     if (slot >= 0 && weights_out) BW_TRY(run_reorder(p, x, true));
     DNNL_TRY(dnnl_stream_wait(x->kernels->stream), "to finish");
 out:
+    (void)bw__exec_swap_threads(before);
     bw__exec_release(x, mark);
     return st;
 }

@@ -75,7 +75,6 @@ static bw_status open_networks(bw_gallery *g, const char *run)
     else
         BW_TRY(open_checkpoint(g, run, &config));
     if (!g->network) goto out;
-    g->network->config.threads = g->options->threads;
     BW_TRY(bw_network_create(&g->random, &config));
     BW_TRY(bw__network_view(&g->random_view, g->random));
     g->feature = bw_network_has_heads(g->network) ? BW_FEATURE_HEAD : BW_FEATURE_TRUNK;

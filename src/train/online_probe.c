@@ -44,6 +44,7 @@ bw_status bw__online_probe_create(bw_online_probe **out, bw_exec *x, const bw_ne
     p->classes = (int)classes;
     p->blocks = network->blocks;
     p->images = images;
+    p->threads = x->threads;
     for (int k = 0; k < network->blocks; k++) {
         if (!learns[k]) continue;
         p->block[k].dim = network->spec[k].head_dim;
@@ -197,8 +198,10 @@ out:
 bw_status bw__online_probe_logits(const bw_online_probe *p, int k, float *logits, const float *h, int64_t n)
 {
     const bw_online_classifier *c = &p->block[k];
+    const int before = bw__exec_swap_threads(p->threads);
     bw_status st = bw__sgemm(false, true, n, p->classes, c->dim, h, c->dim, c->values, c->dim, false, logits,
                              p->classes);
+    (void)bw__exec_swap_threads(before);
     if (st == BW_OK) add_biases(p, c, logits, n);
     return st;
 }

@@ -23,7 +23,7 @@ typedef struct bw_online_classifier {
 } bw_online_classifier;
 
 typedef struct bw_online_probe {
-    int classes, blocks;
+    int classes, blocks, threads;
     int64_t images; /* of one view of a batch, or of a part of it */
     bw_online_classifier block[BW_MAX_BLOCKS];
 } bw_online_probe;

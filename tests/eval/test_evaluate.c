@@ -4,7 +4,12 @@
 #include "blockwise/evaluate.h"
 #include "data/augment.h"
 #include "eval/features.h"
+#include "model/network_internal.h"
+#include <dirent.h>
 #include <math.h>
+#include <omp.h>
+#include <pthread.h>
+#include <time.h>
 
 /* More images than the network sees at once. */
 enum { S = 12, TRAIN = 153, TEST = 137, BLOCKS = 4 };
@@ -257,6 +262,110 @@ static void more_images_than_the_network_takes_at_once_give_the_features_of_each
     bw__feature_arrays_clear(&one);
 }
 
+/* One value of the head is enough, wherever it stands: the trunk's features stay what they are. */
+static void a_head_feature_that_is_not_finite_is_refused_and_the_trunks_are_not(void **state)
+{
+    (void)state;
+    const char *const names[] = { "blocks.4.head.conv.weight", "blocks.4.head.bn.weight" };
+    bw_knn_options o = bw_knn_options_default();
+    bw_knn_result *r = NULL;
+    int n = 0;
+    o.threads = 1;
+    for (int i = 0; i < 2; i++) {
+        const bw_param *p = bw__params_find(&network->params[3], names[i]);
+        float *features = NULL, *value = network->params[3].values + p->offset, kept = *value;
+        int64_t *index = NULL, rows = 0;
+        *value = NAN;
+        assert_int_equal(
+            bw_embed(&features, &index, &rows, network, &test, 3, BW_FEATURE_HEAD, 1, NULL, NULL),
+            BW_ENONFINITE);
+        expect_line(bw_last_error(), "block 4: a feature is not finite");
+        assert_null(features);
+        assert_int_equal(bw_knn(&r, &n, network, &train, &test, &o, NULL, NULL), BW_ENONFINITE);
+        CHECK_OK(bw_embed(&features, &index, &rows, network, &test, 3, BW_FEATURE_TRUNK, 1, NULL, NULL));
+        *value = kept;
+        bw_free(features);
+        bw_free(index);
+    }
+}
+
+static int running_threads(void)
+{
+    int n = 0;
+    DIR *d = opendir("/proc/self/task");
+    for (const struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
+        n += e->d_name[0] != '.';
+    if (d) closedir(d);
+    return n;
+}
+
+/* A thread that has ended may be listed for a moment; those of an OpenMP team wait for more work. */
+static int threads_that_stay(int expected)
+{
+    const struct timespec moment = { .tv_nsec = 10000000 };
+    for (int i = 0; i < 100 && running_threads() > expected; i++)
+        (void)nanosleep(&moment, NULL);
+    return running_threads();
+}
+
+typedef struct trial {
+    bw_status embed, correlation;
+    int left;
+} trial;
+
+/* On a thread of its own, which has no team yet. */
+static void *evaluate_on_one_thread(void *out)
+{
+    trial *t = out;
+    const int before = running_threads();
+    bw_correlation_options o = bw_correlation_options_default();
+    bw_correlation_result *r = NULL;
+    float *features = NULL;
+    int64_t *index = NULL, rows = 0;
+    int n = 0;
+    o.threads = 1;
+    o.images = 8;
+    t->embed = bw_embed(&features, &index, &rows, network, &test, 3, BW_FEATURE_HEAD, 1, NULL, NULL);
+    t->correlation = bw_correlation(&r, &n, network, &test, &o, NULL, NULL);
+    t->left = threads_that_stay(before) - before;
+    bw_free(features);
+    bw_free(index);
+    bw_free(r);
+    return NULL;
+}
+
+static void the_network_runs_on_the_threads_asked_for_whatever_its_config_says(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    trial t = { 0 };
+    network->config.threads = 3;
+    assert_int_equal(pthread_create(&thread, NULL, evaluate_on_one_thread, &t), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    network->config.threads = 1;
+    assert_int_equal(t.embed, BW_OK);
+    assert_int_equal(t.correlation, BW_OK);
+    assert_int_equal(t.left, 0);
+}
+
+static void the_callers_number_of_openmp_threads_stays(void **state)
+{
+    (void)state;
+    const int before = omp_get_max_threads();
+    float *features = NULL;
+    int64_t *index = NULL, rows = 0;
+    bw_extractor *extractor = NULL;
+    omp_set_num_threads(5);
+    CHECK_OK(bw_embed(&features, &index, &rows, network, &test, 3, BW_FEATURE_HEAD, 2, NULL, NULL));
+    assert_int_equal(omp_get_max_threads(), 5);
+    CHECK_OK(bw_extractor_create(&extractor, network, 1, S));
+    assert_int_equal(omp_get_max_threads(), 5);
+    omp_set_num_threads(before);
+    bw_extractor_free(extractor);
+    bw_free(features);
+    bw_free(index);
+}
+
 static char logged[512];
 
 static void keep_log(void *user, bw_log_level level, const char *line)
@@ -451,6 +560,9 @@ int main(void)
         cmocka_unit_test(raw_pixels_need_no_network),
         cmocka_unit_test(embed_has_the_features_of_each_image_in_order_without_the_unreadable),
         cmocka_unit_test(more_images_than_the_network_takes_at_once_give_the_features_of_each),
+        cmocka_unit_test(a_head_feature_that_is_not_finite_is_refused_and_the_trunks_are_not),
+        cmocka_unit_test(the_network_runs_on_the_threads_asked_for_whatever_its_config_says),
+        cmocka_unit_test(the_callers_number_of_openmp_threads_stays),
         cmocka_unit_test(images_without_label_are_left_out_and_counted),
         cmocka_unit_test(senseless_questions_are_refused_with_the_reason),
         cmocka_unit_test(one_class_behind_two_names_is_refused_by_both_protocols),
