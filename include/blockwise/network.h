@@ -98,7 +98,8 @@ typedef struct bw_extractor bw_extractor;
  *  @param batch      most images of a run
  *  @param image_size S, of both sides
  *  It computes on as many threads as the network's config says: all usable cores after bw_network_load().
- *  @return BW_OK; BW_EINVAL, BW_EKERNEL, BW_ENOMEM */
+ *  @return BW_OK; BW_EINVAL: batch or image_size below 1; BW_EKERNEL; BW_ENOMEM, also where a tensor would be
+ *          larger than the compute library can count (64 GB) */
 BW_API BW_MUST_CHECK
 bw_status bw_extractor_create(bw_extractor **out, const bw_network *network, int64_t batch,
                               int64_t image_size);

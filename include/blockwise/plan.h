@@ -39,7 +39,8 @@ typedef struct bw_plan {
  *  memory that is not there, by the trainer's own code, so that plan and run cannot disagree.
  *  process_bytes is measured in this process.
  *  @return BW_OK; BW_EINVAL (config not resolved, or cross-entropy or probe.every without loss.classes),
- * BW_EKERNEL, BW_ENOMEM */
+ * BW_EKERNEL, BW_ENOMEM: also for a run that no memory would be enough for, because a tensor would be larger
+ * than the compute library can count (64 GB); the message names the layer */
 BW_API BW_MUST_CHECK
 bw_status bw_plan_make(bw_plan *out, const bw_config *config);
 
@@ -51,7 +52,8 @@ BW_API BW_MUST_CHECK
 bw_status bw_plan_make_row(bw_plan *out, const bw_config *config, const int *begin, int row);
 
 /** The largest train.batch whose peak is at most `bytes`, the rest of a resolved config as it is; 0 where
- *  even the smallest batch needs more. Takes some seconds. As bw_plan_make(). */
+ *  even the smallest batch needs more. Takes some seconds. As bw_plan_make(), but for BW_ENOMEM of the
+ * config's own batch, which is not looked at. */
 BW_API BW_MUST_CHECK
 bw_status bw_plan_largest_batch(int64_t *out, const bw_config *config, int64_t bytes);
 

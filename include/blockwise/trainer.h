@@ -46,8 +46,9 @@ typedef struct bw_trainer bw_trainer;
 /** Plans the memory of a step and takes it; from then on steps take none.
  *  @param out             the caller owns it, bw_trainer_free()
  *  @param network         borrowed, trained in place, must outlive the trainer
- *  @param steps_per_epoch for the schedule; >= 1
- *  @return BW_OK; BW_EINVAL (config not resolved), BW_EKERNEL, BW_ENOMEM */
+ *  @param steps_per_epoch for the schedule; >= 1. A run ends after INT64_MAX steps, whatever the epochs say
+ *  @return BW_OK; BW_EINVAL (config not resolved), BW_EKERNEL, BW_ENOMEM, also where a tensor would be larger
+ *          than the compute library can count (64 GB) */
 BW_API BW_MUST_CHECK
 bw_status bw_trainer_create(bw_trainer **out, bw_network *network, int64_t steps_per_epoch);
 BW_API void bw_trainer_free(bw_trainer *trainer);
@@ -78,7 +79,8 @@ BW_API int64_t bw_trainer_arena_bytes(const bw_trainer *trainer);
  *  @param m,n,k   sizes, each >= 1
  *  @param repeats runs, >= 1
  *  @param threads >= 1
- *  @return BW_OK; BW_EINVAL; BW_EKERNEL (no bf16 on this processor); BW_ENOMEM */
+ *  @return BW_OK; BW_EINVAL; BW_EKERNEL (no bf16 on this processor); BW_ENOMEM, also for sizes that the
+ * library cannot count: 2^31, or a matrix of 2^34 elements */
 BW_API BW_MUST_CHECK
 bw_status bw_bench_matmul(double *gflops, bw_dtype dtype, int64_t m, int64_t n, int64_t k, int repeats,
                           int threads);

@@ -40,6 +40,26 @@ static void conv_descs_clear(conv_descs *d)
     bw__md_clear(&d->oihw);
 }
 
+static void conv_name(char *text, size_t size, const bw_conv_shape *s)
+{
+    (void)snprintf(text, size, "convolution %dx%d/%d of %s [%lld, %lld, %lld, %lld] to %lld channels",
+                   s->kernel, s->kernel, s->stride, bw__onednn_type_name(s->type), (long long)s->n,
+                   (long long)s->h, (long long)s->w, (long long)s->ic, (long long)s->oc);
+}
+
+static bw_status conv_check_size(const bw_conv_shape *s)
+{
+    char what[160];
+    conv_name(what, sizeof what, s);
+    bw_status st = bw__onednn_check_size(what, 4, (const int64_t[]){ s->n, s->h, s->w, s->ic });
+    if (st != BW_OK) return st;
+    const int64_t dst[] = { s->n, bw__conv_out(s->h, s->kernel, s->stride, s->pad),
+                            bw__conv_out(s->w, s->kernel, s->stride, s->pad), s->oc };
+    st = bw__onednn_check_size(what, 4, dst);
+    if (st != BW_OK) return st;
+    return bw__onednn_check_size(what, 4, (const int64_t[]){ s->oc, s->ic, s->kernel, s->kernel });
+}
+
 static bw_status conv_describe(conv_descs *d, const bw_conv_shape *s)
 {
     bw_status st = BW_OK;
@@ -49,10 +69,7 @@ static bw_status conv_describe(conv_descs *d, const bw_conv_shape *s)
     dnnl_dims_t weights = { s->oc, s->ic, s->kernel, s->kernel };
     dnnl_data_type_t type = bw__onednn_type(s->type);
     bw_md_conv *c = &d->conv;
-    (void)snprintf(d->what, sizeof d->what,
-                   "convolution %dx%d/%d of %s [%lld, %lld, %lld, %lld] to %lld channels", s->kernel,
-                   s->kernel, s->stride, bw__onednn_type_name(s->type), (long long)s->n, (long long)s->h,
-                   (long long)s->w, (long long)s->ic, (long long)s->oc);
+    conv_name(d->what, sizeof d->what, s);
     for (int i = 0; i < 2; i++) {
         c->strides[i] = s->stride;
         c->dilates[i] = 0;
@@ -186,8 +203,10 @@ bw_status bw__conv_create(bw_conv **out, bw_exec *x, const bw_conv_shape *shape,
 {
     *out = NULL;
     bw_bf16 have = shape->type == BW_BF16 ? bw__exec_bf16() : BW_BF16_NONE;
+    bw_status st = conv_check_size(shape);
+    if (st != BW_OK) return st;
     if (have == BW_BF16_EMULATED) return create_in_f32(out, x, shape, passes);
-    bw_status st = bw__conv_create_as(out, x, shape, passes, bw__conv_passes_as_products(shape));
+    st = bw__conv_create_as(out, x, shape, passes, bw__conv_passes_as_products(shape));
     /* A processor with bf16 for most shapes: the others, such as a stem of three channels, cost a copy. */
     if (st == BW_EKERNEL && have != BW_BF16_NONE) st = create_in_f32(out, x, shape, passes);
     return st;

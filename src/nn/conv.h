@@ -33,11 +33,13 @@ typedef struct bw_conv bw_conv;
 /* BW_EKERNEL if oneDNN has no vectorised implementation for the shape (a reference one is refused: it would
  * be a hundred times slower) or none for the type on this processor, naming shape and implementation. Where
  * the processor has bf16 but not for this shape, or BLOCKWISE_BF16 says so, bf16 is converted to f32 and back
- * in scratch. `passes` is an or of bw_passes. */
+ * in scratch. BW_ENOMEM: src, dst or weights are larger than oneDNN can count. `passes` is an or of
+ * bw_passes.
+ */
 BW_MUST_CHECK
 bw_status bw__conv_create(bw_conv **out, bw_exec *x, const bw_conv_shape *shape, unsigned passes);
-/* The same with the choice made by the caller (tests, bench/bench_conv.c): the passes that are to be matrix
- * products, of an f32 shape; backward data with stride 1 only. */
+/* The same, of sizes that are not looked at, with the choice made by the caller (tests, bench/bench_conv.c):
+ * the passes that are to be matrix products, of an f32 shape; backward data with stride 1 only. */
 BW_MUST_CHECK
 bw_status bw__conv_create_as(bw_conv **out, bw_exec *x, const bw_conv_shape *shape, unsigned passes,
                              unsigned as_products);

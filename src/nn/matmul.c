@@ -39,6 +39,9 @@ bw_status bw__matmul_create(bw_matmul **out, bw_exec *x, const bw_matmul_shape *
     (void)snprintf(what, sizeof what, "matrix product of %s [%lld, %lld] x [%lld, %lld]",
                    bw__onednn_type_name(s.type), (long long)s.m, (long long)s.k, (long long)s.k,
                    (long long)s.n);
+    BW_TRY(bw__onednn_check_size(what, 2, (const int64_t[]){ s.m, s.k }));
+    BW_TRY(bw__onednn_check_size(what, 2, (const int64_t[]){ s.k, s.n }));
+    BW_TRY(bw__onednn_check_size(what, 2, (const int64_t[]){ s.m, s.n }));
     BW_TRY(BW_ALLOC(&mm, 1));
     mm->shape = s;
     mm->in_f32 = s.type == BW_BF16 && bw__exec_bf16() == BW_BF16_EMULATED;

@@ -16,7 +16,8 @@ typedef struct bw_matmul_shape {
 
 typedef struct bw_matmul bw_matmul;
 
-/* Elements between the rows of dst are neither read nor written. BW_EKERNEL as bw__conv_create(). */
+/* Elements between the rows of dst are neither read nor written. BW_EKERNEL and BW_ENOMEM as
+ * bw__conv_create(). */
 BW_MUST_CHECK
 bw_status bw__matmul_create(bw_matmul **out, bw_exec *x, const bw_matmul_shape *shape);
 void bw__matmul_free(bw_matmul *matmul);

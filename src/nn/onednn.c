@@ -1,6 +1,7 @@
 /* What convolution and matrix product share: engine, primitives with their arguments, reorders. */
 #include "nn/onednn.h"
 #include "base/memory.h"
+#include <limits.h>
 #include <omp.h>
 #include <pthread.h>
 #include <signal.h>
@@ -12,6 +13,21 @@ bw_status bw__onednn_fail(dnnl_status_t status, const char *what)
 {
     return bw_fail(status == dnnl_out_of_memory ? BW_ENOMEM : BW_EKERNEL, "oneDNN %s refused: %s (code %d)",
                    bw__exec_library(), what, (int)status);
+}
+
+bw_status bw__onednn_check_size(const char *what, int n, const int64_t *extent)
+{
+    int64_t count = 1;
+    for (int i = 0; i < n; i++) {
+        if (extent[i] < 1) continue; /* refused by oneDNN */
+        if (extent[i] > INT_MAX || count > BW_MOST_ELEMENTS / extent[i])
+            return bw_fail(BW_ENOMEM,
+                           "%s is too large: the compute library takes tensors of %lld elements, and extents "
+                           "of %d; make the batch, the images or the layer smaller",
+                           what, (long long)BW_MOST_ELEMENTS, INT_MAX);
+        count *= extent[i];
+    }
+    return BW_OK;
 }
 
 dnnl_data_type_t bw__onednn_type(bw_type type)

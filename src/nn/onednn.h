@@ -31,6 +31,13 @@ typedef struct bw_primitive {
 /* Keeps what was refused as the message; BW_ENOMEM or BW_EKERNEL. */
 bw_status bw__onednn_fail(dnnl_status_t status, const char *what);
 
+/* oneDNN counts extents and blocks of channels in ints without looking: beyond that its kernels divide by 0
+ * when they are made. BW_ENOMEM, naming `what`, for a tensor of more elements than this (64 GB of f32) or a
+ * larger extent than INT_MAX. Random shapes were all taken up to twice as many elements, and not beyond. */
+#define BW_MOST_ELEMENTS ((int64_t)1 << 34)
+BW_MUST_CHECK
+bw_status bw__onednn_check_size(const char *what, int n, const int64_t *extent);
+
 #define DNNL_TRY(call, what)                                                                                 \
     do {                                                                                                     \
         dnnl_status_t ds_ = (call);                                                                          \

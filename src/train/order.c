@@ -24,9 +24,15 @@ static bool is_sequential(const bw_config *config)
 
 int64_t bw__order_steps(const bw_config *config, int blocks, int64_t steps_per_epoch)
 {
-    int64_t all = config->train.epochs * steps_per_epoch;
-    if (is_sequential(config)) all *= count_listed(config, blocks);
+    int64_t times = config->train.epochs * (is_sequential(config) ? count_listed(config, blocks) : 1), all;
+    if (__builtin_mul_overflow(times, steps_per_epoch, &all)) all = INT64_MAX;
     return config->train.steps >= 0 && config->train.steps < all ? config->train.steps : all;
+}
+
+/* floor(steps * i / n), of any number of steps. */
+static int64_t share(int64_t steps, int i, int n)
+{
+    return steps / n * i + steps % n * i / n;
 }
 
 void bw__phases(bw_phases *out, const bw_config *config, int blocks, int64_t steps_per_epoch)
@@ -35,8 +41,8 @@ void bw__phases(bw_phases *out, const bw_config *config, int blocks, int64_t ste
     *out = (bw_phases){ .n = is_sequential(config) ? listed : 1,
                         .steps = bw__order_steps(config, blocks, steps_per_epoch) };
     for (int i = 0; i < out->n; i++) {
-        out->at[i].begin = i * out->steps / out->n;
-        out->at[i].end = (i + 1) * out->steps / out->n;
+        out->at[i].begin = share(out->steps, i, out->n);
+        out->at[i].end = share(out->steps, i + 1, out->n);
     }
     for (int k = 0; k < blocks; k++) {
         if (!is_listed(&config->train.blocks, k)) continue;

@@ -93,15 +93,19 @@ static void sum_up(bw_plan *plan, int64_t process_bytes)
     plan->peak_bytes = plan->weight_bytes + plan->arena_bytes + plan->input_bytes + process_bytes;
 }
 
+/* Of a process that has `resident` now. */
+static int64_t running_bytes(const bw_config *config, int64_t resident)
+{
+    return resident + RUNNING_BYTES +
+           config->data.threads * LOADER_THREAD_VIEWS * 3 * config->data.image_size * config->data.image_size;
+}
+
 static bw_status make(bw_plan *out, const bw_config *config, const int *begin, int row)
 {
     int64_t process_bytes = 0;
     bw_status st = count_row(out, config, begin, row, &process_bytes);
-    if (st != BW_OK) return st;
-    sum_up(out, process_bytes + RUNNING_BYTES +
-                    config->data.threads * LOADER_THREAD_VIEWS * 3 * config->data.image_size *
-                        config->data.image_size);
-    return BW_OK;
+    if (st == BW_OK) sum_up(out, running_bytes(config, process_bytes));
+    return st;
 }
 
 bw_status bw_plan_make(bw_plan *out, const bw_config *config)
@@ -125,13 +129,15 @@ static int64_t shares(const bw_config *config)
 
 /* `batch`: images of one part of train.split on one rank.
  * Kernels that were made for other batches stay in oneDNN's cache, so `process_bytes` is of the first plan.
- */
+ * INT64_MAX: some tensor is larger than layers can count. */
 static bw_status peak_of_batch(int64_t *out, const bw_config *config, int64_t batch, int64_t process_bytes)
 {
     bw_plan plan;
     bw_config c = *config;
     c.train.batch = batch * shares(config);
     bw_status st = count(&plan, &c, NULL);
+    *out = INT64_MAX;
+    if (st == BW_ENOMEM) return BW_OK;
     if (st != BW_OK) return st;
     sum_up(&plan, process_bytes);
     *out = plan.peak_bytes;
@@ -154,7 +160,7 @@ static bw_status largest_batch(int64_t *out, const bw_config *config, int64_t by
         if (too_large > LARGEST_BATCH / 2 / shares(config)) break;
     }
     while (too_large - fits > 1 && most > bytes) {
-        double share = (double)(bytes - least) / (double)(most - least);
+        double share = most == INT64_MAX ? 0.5 : (double)(bytes - least) / (double)(most - least);
         int64_t batch = fits + (int64_t)(share * (double)(too_large - fits)), peak;
         if (batch <= fits) batch = fits + 1;
         if (batch >= too_large) batch = too_large - 1;
@@ -173,7 +179,8 @@ bw_status bw_plan_largest_batch(int64_t *out, const bw_config *config, int64_t b
     bw_plan plan;
     bw_status st = bw_plan_make(&plan, config);
     *out = 0;
-    return st == BW_OK ? largest_batch(out, config, bytes, plan.process_bytes) : st;
+    if (st == BW_ENOMEM) plan.process_bytes = running_bytes(config, bw__rss_bytes());
+    return st == BW_OK || st == BW_ENOMEM ? largest_batch(out, config, bytes, plan.process_bytes) : st;
 }
 
 static bw_available available(const bw_config *config)
@@ -250,10 +257,17 @@ out:
 bw_status bw_plan_check(const bw_config *config)
 {
     bw_plan plan;
-    char hint[256], needs[32], has[32];
+    char hint[256], needs[32], has[32], why[512] = "";
     bw_status st = bw_plan_make(&plan, config);
-    if (st != BW_OK) return st;
+    if (st != BW_OK && st != BW_ENOMEM) return st;
     bw_available there = available(config);
+    if (st == BW_ENOMEM) {
+        (void)snprintf(why, sizeof why, "%s", bw_last_error());
+        plan.process_bytes = running_bytes(config, bw__rss_bytes());
+        st = advice(hint, sizeof hint, config, &plan, there.bytes);
+        if (st != BW_OK) return st;
+        return bw_fail(BW_ENOMEM, "train.batch %" PRId64 ": %s; %s", config->train.batch, why, hint);
+    }
     if (plan.peak_bytes <= there.bytes) return BW_OK;
     st = advice(hint, sizeof hint, config, &plan, there.bytes);
     if (st != BW_OK) return st;

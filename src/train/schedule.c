@@ -6,12 +6,12 @@
 bw_schedule bw__schedule(const bw_config *config, const bw_optimizer_config *o, int64_t steps_per_epoch,
                          int64_t total)
 {
-    int64_t warmup = (int64_t)(o->warmup_epochs * (double)steps_per_epoch);
+    double warmup = o->warmup_epochs * (double)steps_per_epoch; /* may be beyond int64_t */
     double peak = o->lr * (double)config->train.batch / 256.0;
     bw_schedule s = { .name = o->schedule,
                       .peak = peak,
                       .end = peak * o->final_lr,
-                      .warmup_steps = warmup < total / 10 ? warmup : total / 10,
+                      .warmup_steps = warmup < (double)(total / 10) ? (int64_t)warmup : total / 10,
                       .total_steps = total,
                       .decay_factor = o->decay_factor,
                       .decays = o->decay.n };

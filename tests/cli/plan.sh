@@ -24,10 +24,16 @@ expect 2 'only 7 images' plan "${small[@]}" --images 7
 make_data "$work/data" 4
 expect 0 "" plan "${small[@]}" --data "$work/data" --json --gflops 100
 [ "$(number images)" = 48 ] || fail "--data: not 48 images: $stdout"
-expect 0 "" plan --recipe paper-imagenet --gflops 100 --set train.batch=1000000 --images 1000000
+expect 0 "" plan --recipe paper-imagenet --gflops 100 --set train.batch=10000 --images 10000
 says 'does not fit; the largest train.batch that does is [0-9]+$|does not fit, nor does any batch$'
-expect 1 '^blockwise: bench step: train.batch 1000000 needs about [0-9.]+ GB, [0-9.]+ [GM]B are available .*; (the largest train.batch that fits is [0-9]+|no batch fits)' \
-  bench step --set train.batch=1000000 --quiet
+expect 1 '^blockwise: bench step: train.batch 10000 needs about [0-9.]+ GB, [0-9.]+ [GM]B are available .*; (the largest train.batch that fits is [0-9]+|no batch fits)' \
+  bench step --set train.batch=10000 --quiet
+# Tensors that no memory would be enough for, nor the compute library's ints.
+uncountable=("${tiny[@]}" --set data.image_size=1024 --set train.batch=65536 --set model.width=64)
+expect 1 '^blockwise: plan: convolution 3x3/1 of f32 \[131072, 1024, 1024, 3\] to 64 channels is too large' \
+  plan "${uncountable[@]}" --images 65536 --gflops 100
+expect 1 '^blockwise: bench step: train.batch 65536: convolution .* is too large: .* fits' \
+  bench step "${uncountable[@]}" --quiet
 expect 1 'train.batch 2 needs about .*; no batch fits' \
   bench step --set 'projector.widths=[65536,65536,65536]' --set train.batch=2 --quiet
 

@@ -262,6 +262,20 @@ static void more_images_than_the_network_takes_at_once_give_the_features_of_each
     bw__feature_arrays_clear(&one);
 }
 
+static void an_extractor_of_sizes_beyond_any_memory_is_refused(void **state)
+{
+    (void)state;
+    const int64_t sizes[][2] = {
+        { 1, 1 << 20 }, { (int64_t)1 << 40, S }, { (int64_t)1 << 60, S }, { INT64_MAX, INT64_MAX }
+    };
+    for (int i = 0; i < 4; i++) {
+        bw_extractor *extractor = NULL;
+        assert_int_equal(bw_extractor_create(&extractor, network, sizes[i][0], sizes[i][1]), BW_ENOMEM);
+        expect_line(bw_last_error(), "convolution 3x3/1");
+        assert_null(extractor);
+    }
+}
+
 /* One value of the head is enough, wherever it stands: the trunk's features stay what they are. */
 static void a_head_feature_that_is_not_finite_is_refused_and_the_trunks_are_not(void **state)
 {
@@ -560,6 +574,7 @@ int main(void)
         cmocka_unit_test(raw_pixels_need_no_network),
         cmocka_unit_test(embed_has_the_features_of_each_image_in_order_without_the_unreadable),
         cmocka_unit_test(more_images_than_the_network_takes_at_once_give_the_features_of_each),
+        cmocka_unit_test(an_extractor_of_sizes_beyond_any_memory_is_refused),
         cmocka_unit_test(a_head_feature_that_is_not_finite_is_refused_and_the_trunks_are_not),
         cmocka_unit_test(the_network_runs_on_the_threads_asked_for_whatever_its_config_says),
         cmocka_unit_test(the_callers_number_of_openmp_threads_stays),

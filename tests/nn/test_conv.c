@@ -95,6 +95,33 @@ static void a_shape_the_library_cannot_do_is_refused_by_name(void **state)
     bw__exec_destroy(&x);
 }
 
+/* oneDNN would divide by zero. Nothing overflows on the way to the refusal, which the undefined-behaviour
+ * sanitizer looks at. */
+static void sizes_that_the_library_cannot_count_are_refused_by_name(void **state)
+{
+    (void)state;
+    const bw_conv_shape too_large[] = {
+        { .n = 131072, .h = 1024, .w = 1024, .ic = 3, .oc = 64, .kernel = 3, .stride = 1, .pad = 1 },
+        { .n = 8192, .h = 512, .w = 512, .ic = 3, .oc = 64, .kernel = 3, .stride = 1, .pad = 1 }, /* dst */
+        { .n = (int64_t)1 << 60, .h = 32, .w = 32, .ic = 3, .oc = 8, .kernel = 3, .stride = 1, .pad = 1 },
+        { .n = 1, .h = INT64_MAX, .w = INT64_MAX, .ic = 3, .oc = 8, .kernel = 7, .stride = 2, .pad = 3 },
+        { .n = 1, .h = 1, .w = (int64_t)1 << 31, .ic = 1, .oc = 1, .kernel = 1, .stride = 1, .pad = 0 },
+        { .n = 1, .h = 8, .w = 8, .ic = 1 << 17, .oc = 1 << 18, .kernel = 1, .stride = 1, .pad = 0 }
+    };
+    bw_exec x = exec_with_arena();
+    for (size_t i = 0; i < sizeof too_large / sizeof *too_large; i++)
+        for (bw_type type = BW_F32; type <= BW_BF16; type++) {
+            bw_conv *conv = NULL;
+            bw_conv_shape s = too_large[i];
+            s.type = type;
+            assert_int_equal(bw__conv_create(&conv, &x, &s, ALL_PASSES), BW_ENOMEM);
+            assert_null(conv);
+            assert_non_null(strstr(bw_last_error(), "convolution "));
+            assert_non_null(strstr(bw_last_error(), "too large"));
+        }
+    bw__exec_destroy(&x);
+}
+
 static uint16_t bf16_bits(float v) /* exact for what is used here */
 {
     uint32_t bits;
@@ -192,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolution_and_both_gradients_equal_the_plain_twin),
         cmocka_unit_test(a_shape_the_library_cannot_do_is_refused_by_name),
+        cmocka_unit_test(sizes_that_the_library_cannot_count_are_refused_by_name),
         cmocka_unit_test(bf16_convolution_is_right_where_the_processor_has_it_and_refused_elsewhere),
         cmocka_unit_test(arena_sides_do_not_meet_and_the_dry_run_gives_the_size),
     };

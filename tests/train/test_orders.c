@@ -55,6 +55,27 @@ static bool is_unchanged(copied c, const bw_params *p)
     return same;
 }
 
+/* Nothing overflows, which the undefined-behaviour sanitizer looks at. */
+static void a_run_of_more_steps_than_can_be_counted_ends_with_the_last_that_can(void **state)
+{
+    (void)state;
+    bw_config c = SETTINGS("train.order=sequential", "train.epochs=1000000", "optimizer.warmup_epochs=1000",
+                           "optimizer.schedule=step", "optimizer.decay_at=[0.5]");
+    bw_network *net = NULL;
+    bw_trainer *t = NULL;
+    bw_phases p;
+    bw__phases(&p, &c, 4, INT64_MAX);
+    assert_int_equal(p.n, 4);
+    assert_true(p.at[0].begin == 0 && p.at[3].end == INT64_MAX);
+    for (int i = 0; i < 4; i++)
+        assert_true(p.at[i].end - p.at[i].begin >= INT64_MAX / 4);
+    CHECK_OK(bw_network_create(&net, &c));
+    CHECK_OK(bw_trainer_create(&t, net, INT64_MAX));
+    assert_true(bw_trainer_steps_total(t) == INT64_MAX);
+    bw_trainer_free(t);
+    bw_network_free(net);
+}
+
 static void phases_divide_the_steps_among_the_blocks_that_learn(void **state)
 {
     (void)state;
@@ -264,6 +285,7 @@ static void plan_of_a_sequential_run_is_that_of_its_phases(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_run_of_more_steps_than_can_be_counted_ends_with_the_last_that_can),
         cmocka_unit_test(phases_divide_the_steps_among_the_blocks_that_learn),
         cmocka_unit_test(sequential_trains_one_block_after_the_other),
         cmocka_unit_test(frozen_blocks_are_in_evaluation_mode_without_noise),

@@ -105,6 +105,38 @@ static void plan_of_a_huge_run_takes_no_memory(void **state)
     assert_true(plan.peak_bytes > plan.weight_bytes + plan.arena_bytes);
 }
 
+/* The compute library cannot count the tensors of such a run: it would divide by zero. */
+static void a_run_that_no_memory_is_enough_for_is_refused_with_the_batch_that_fits(void **state)
+{
+    (void)state;
+    static const char *const settings[] = { "model.stem=cifar", "model.width=64", "data.image_size=1024",
+                                            "train.batch=65536", NULL };
+    bw_config c = config_of(settings);
+    bw_plan plan;
+    int64_t batch = -1;
+    assert_int_equal(bw_plan_make(&plan, &c), BW_ENOMEM);
+    assert_non_null(strstr(bw_last_error(), "convolution 3x3/1 of f32 [131072, 1024, 1024, 3]"));
+    assert_int_equal(bw_plan_check(&c), BW_ENOMEM);
+    assert_non_null(strstr(bw_last_error(), "train.batch 65536: convolution"));
+    assert_non_null(strstr(bw_last_error(), "fits"));
+    /* As much memory as one could wish for: what layers can count is the limit then, 2^34 elements in the
+     * 64 channels of both views. */
+    CHECK_OK(bw_plan_largest_batch(&batch, &c, INT64_MAX / 2));
+    assert_int_equal(batch, (1 << 7));
+}
+
+static void a_product_that_the_library_cannot_count_is_not_timed(void **state)
+{
+    (void)state;
+    double gflops = -1.0;
+    const int64_t large = (int64_t)1 << 32;
+    assert_int_equal(bw_bench_matmul(&gflops, BW_DTYPE_F32, large, 1, large, 1, 1), BW_ENOMEM);
+    assert_non_null(strstr(bw_last_error(), "matrix product of f32 [4294967296, 4294967296]"));
+    assert_int_equal(bw_bench_matmul(&gflops, BW_DTYPE_F32, INT64_MAX, INT64_MAX, INT64_MAX, 1, 1),
+                     BW_ENOMEM);
+    assert_int_equal(bw_bench_matmul(&gflops, BW_DTYPE_F32, 1 << 18, 1, 1 << 17, 1, 1), BW_ENOMEM);
+}
+
 static void largest_batch_is_the_last_that_fits(void **state)
 {
     (void)state;
@@ -205,6 +237,8 @@ int main(void)
         cmocka_unit_test(plan_says_what_the_trainer_takes),
         cmocka_unit_test(weights_are_planned_with_what_the_optimiser_and_parts_keep),
         cmocka_unit_test(plan_of_a_huge_run_takes_no_memory),
+        cmocka_unit_test(a_run_that_no_memory_is_enough_for_is_refused_with_the_batch_that_fits),
+        cmocka_unit_test(a_product_that_the_library_cannot_count_is_not_timed),
         cmocka_unit_test(largest_batch_is_the_last_that_fits),
         cmocka_unit_test(time_is_that_of_the_operations_at_the_stated_share),
         cmocka_unit_test(recompute_repeats_the_trunk_and_not_the_head),
