@@ -271,9 +271,10 @@ static bool fits(const bw_pickle_value *tensor, int64_t elements)
 {
     int64_t last = tensor->number, count = 1;
     if (last < 0) return false;
+    for (int d = 0; d < tensor->ndim; d++)
+        if (tensor->shape[d] == 0) return true; /* nothing of the storage is read */
     for (int d = 0; d < tensor->ndim; d++) {
         int64_t reach;
-        if (tensor->shape[d] == 0) return true;
         if (__builtin_mul_overflow(count, tensor->shape[d], &count) || count > elements) return false;
         if (__builtin_mul_overflow(tensor->shape[d] - 1, tensor->stride[d], &reach) ||
             __builtin_add_overflow(last, reach, &last))
@@ -425,7 +426,8 @@ static bw_status add_to(bw_pickle *p, uint32_t single)
         st = need_mark(p);
     }
     if (st != BW_OK) return st;
-    uint32_t floor = p->marks.at[p->marks.n - 1];
+    uint32_t floor = p->marks.at[p->marks.n - 1], outer = p->marks.n > 1 ? p->marks.at[p->marks.n - 2] : 0;
+    if (floor <= outer) return damaged(p, "nothing is on the stack");
     st = top_of(&to, p, floor, BW_PICKLE_LIST, BW_PICKLE_DICT);
     if (st != BW_OK) return st;
     if (to->kind == BW_PICKLE_DICT && (p->stack.n - floor) % 2 != 0) return damaged(p, "a key has no value");

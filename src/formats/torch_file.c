@@ -309,7 +309,7 @@ bw_status bw__torch_read(bw_torch_file *f, int64_t i)
     BW_TRY(read_entry(&storage, &bytes, f, name, 0, (uint64_t)expected));
     BW_TRY(bw__alloc(&t->data, t->tensor.bytes + 1));
     char *to = t->data;
-    gather(&to, storage, v, size, 0, v->number);
+    if (t->tensor.bytes > 0) gather(&to, storage, v, size, 0, v->number);
     t->tensor.data = t->data;
 out:
     bw__free(storage);

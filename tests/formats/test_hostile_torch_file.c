@@ -43,8 +43,8 @@ static void put_long(text *t, int64_t v)
     assert_int_equal(fwrite(&v, 1, sizeof v, t->f), sizeof v);
 }
 
-/* A tensor [n] in storage `key` of `elements`. */
-static void put_tensor(text *t, const char *key, int64_t elements, int64_t n)
+/* A tensor [n], or [n, 0] where it is `empty`, in storage `key` of `elements`. */
+static void put_shape(text *t, const char *key, int64_t elements, int64_t n, bool empty)
 {
     fputs("ctorch._utils\n_rebuild_tensor_v2\n((", t->f);
     put_string(t, "storage");
@@ -54,7 +54,13 @@ static void put_tensor(text *t, const char *key, int64_t elements, int64_t n)
     put_long(t, elements);
     (void)fwrite("tQK\0(", 1, 5, t->f);
     put_long(t, n);
-    fputs("t(K\1t\x89)tR", t->f);
+    if (empty) (void)fwrite("K", 1, 2, t->f);
+    fputs(empty ? "t(K\1K\1t\x89)tR" : "t(K\1t\x89)tR", t->f);
+}
+
+static void put_tensor(text *t, const char *key, int64_t elements, int64_t n)
+{
+    put_shape(t, key, elements, n, false);
 }
 
 typedef struct entry {
@@ -115,6 +121,27 @@ static void refused(const char *path, const char *why)
 }
 
 /* --- what they do --- */
+
+/* Nothing is read of its storage, and nobody counts up to its extents. */
+static void an_empty_tensor_is_one_whatever_its_other_extents(void **state)
+{
+    (void)state;
+    static const int64_t rows[] = { 5, INT64_MAX / 64 };
+    for (int i = 0; i < 2; i++) {
+        text *t = begin();
+        bw_torch_file *f = NULL;
+        fputs("}", t->f);
+        put_string(t, "w");
+        put_shape(t, "0", 0, rows[i], true);
+        fputs("s.", t->f);
+        CHECK_OK(bw__torch_open(&f, archive(t, &(entry){ "x/data/0", "", 0 }, ZIP_CM_STORE)));
+        assert_int_equal(bw__torch_count(f), 1);
+        CHECK_OK(bw__torch_read(f, 0));
+        const bw_st_tensor *w = bw__torch_at(f, 0);
+        assert_true(w->ndim == 2 && w->shape[0] == rows[i] && w->shape[1] == 0 && w->bytes == 0);
+        bw__torch_close(f);
+    }
+}
 
 static void lengths_beyond_the_file(void **state)
 {
@@ -272,6 +299,7 @@ static void every_piece_of_a_file_that_is_cut_short(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_empty_tensor_is_one_whatever_its_other_extents),
         cmocka_unit_test(lengths_beyond_the_file),
         cmocka_unit_test(containers_in_containers_a_hundred_thousand_deep),
         cmocka_unit_test(dict_that_holds_itself),

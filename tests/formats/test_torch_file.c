@@ -141,6 +141,16 @@ static void damaged_stacks_are_refused(void **state)
             "a.",
             "another kind of value");
     REFUSED("\x80\x02)Q.", "no storage");
+    /* A list below a mark takes nothing of what stands above it. */
+    REFUSED("\x80\x02](K\x01"
+            "at.",
+            "nothing is on the stack");
+    REFUSED("\x80\x02](K\x01(K\x02"
+            "e1t.",
+            "another kind of value");
+    REFUSED("\x80\x02]((K\x02"
+            "e1t.",
+            "nothing is on the stack");
 }
 
 static void other_files_are_told_apart(void **state)
