@@ -33,37 +33,28 @@ static bw_status list_for_training(bw_network **out, const bw_config *config, bo
     return list_blocks(out, config, bw__config_blocks(config), bw__resnet_block, with_heads);
 }
 
-static bw_status list_for_evaluation(bw_network **out, const bw_config *config, bool with_heads)
-{
-    return list_blocks(out, config, bw__config_cut_blocks(config), bw__resnet_evaluation_block, with_heads);
-}
-
-static bw_status allocate_values(bw_network **out, bw_network *net)
+bw_status bw__network_allocate(bw_network *net)
 {
     bw_status st = BW_OK;
     for (int k = 0; k < net->blocks; k++)
         BW_TRY(BW_ALLOC(&net->params[k].values, net->params[k].total));
-    *out = net;
-    net = NULL;
 out:
-    bw_network_free(net);
     return st;
 }
 
 bw_status bw__network_build(bw_network **out, const bw_config *config, bool with_heads)
 {
-    bw_network *net = NULL;
+    bw_status st = list_for_training(out, config, with_heads);
+    if (st == BW_OK) st = bw__network_allocate(*out);
+    if (st == BW_OK) return BW_OK;
+    bw_network_free(*out);
     *out = NULL;
-    bw_status st = list_for_training(&net, config, with_heads);
-    return st == BW_OK ? allocate_values(out, net) : st;
+    return st;
 }
 
-bw_status bw__network_build_for_evaluation(bw_network **out, const bw_config *config, bool with_heads)
+bw_status bw__network_list_for_evaluation(bw_network **out, const bw_config *config, bool with_heads)
 {
-    bw_network *net = NULL;
-    *out = NULL;
-    bw_status st = list_for_evaluation(&net, config, with_heads);
-    return st == BW_OK ? allocate_values(out, net) : st;
+    return list_blocks(out, config, bw__config_cut_blocks(config), bw__resnet_evaluation_block, with_heads);
 }
 
 /* Tensors of the view's block k lie where those of the same names do: all in one block of `trained`. */
@@ -82,7 +73,7 @@ static void borrow_values(bw_params *params, const bw_network *trained)
 
 bw_status bw__network_view(bw_network **out, const bw_network *trained)
 {
-    bw_status st = list_for_evaluation(out, &trained->config, trained->has_heads);
+    bw_status st = bw__network_list_for_evaluation(out, &trained->config, trained->has_heads);
     if (st != BW_OK) return st;
     (*out)->borrows = true;
     for (int k = 0; k < (*out)->blocks; k++)

@@ -241,29 +241,48 @@ static void drop_projectors(bw_entry_list *list)
     list->n = kept;
 }
 
-/* Copies trunk and heads of the files, all or nothing. */
-static bw_status read_files(bw_network *network, files *f, bool *out_heads)
+/* What of a network the files hold. */
+typedef struct wanted {
+    bw_entry_list trunk, heads;
+} wanted;
+
+static void clear_wanted(wanted *w)
+{
+    bw__free(w->trunk.items);
+    bw__free(w->heads.items);
+    *w = (wanted){ 0 };
+}
+
+/* Compares the files with a network that has no values yet: a small file can claim a large one. Heads that do
+ * not fit are left out. */
+static bw_status check_files(wanted *w, bw_network *network, files *f)
 {
     bw_status st = BW_OK;
-    bw_entry_list trunk = { 0 }, heads = { 0 };
-
-    *out_heads = false;
-    BW_TRY(bw__entries_list(&trunk, network, false));
-    BW_TRY(bw__entries_check(&trunk, f->trunk, network, f->trunk_path));
-    if (f->heads && network->has_heads) {
-        BW_TRY(bw__entries_list(&heads, network, true));
-        network->no_projectors = f->torch && !bw__torch_weights_have_projectors(f->torch);
-        if (network->no_projectors) drop_projectors(&heads);
-        if (bw__entries_check(&heads, f->heads, network, f->heads_path) != BW_OK) leave_heads_out(f);
-    }
-    if (f->heads && network->has_heads) {
-        BW_TRY(bw__entries_copy(network, &heads, f->heads));
-        *out_heads = true;
-    }
-    BW_TRY(bw__entries_copy(network, &trunk, f->trunk)); /* last: the counters are the trunk's */
+    BW_TRY(bw__entries_list(&w->trunk, network, false));
+    BW_TRY(bw__entries_check(&w->trunk, f->trunk, network, f->trunk_path));
+    if (!network->has_heads) goto out;
+    BW_TRY(bw__entries_list(&w->heads, network, true));
+    network->no_projectors = f->torch && !bw__torch_weights_have_projectors(f->torch);
+    if (network->no_projectors) drop_projectors(&w->heads);
+    if (bw__entries_check(&w->heads, f->heads, network, f->heads_path) != BW_OK) leave_heads_out(f);
 out:
-    bw__free(trunk.items);
-    bw__free(heads.items);
+    return st;
+}
+
+/* The network of the config with as much of it as the files have; without values. */
+static bw_status match_files(bw_network **out, wanted *w, files *f, const bw_config *config)
+{
+    bw_status st = BW_OK;
+    /* Without a config nobody knows which projectors stood on this trunk. */
+    bool with_heads = f->heads && (f->torch || bw__st_metadata(f->trunk, "config"));
+    BW_TRY(bw__network_list_for_evaluation(out, config, with_heads));
+    BW_TRY(check_files(w, *out, f));
+    if (!with_heads || f->heads) goto out;
+    clear_wanted(w);
+    bw_network_free(*out);
+    BW_TRY(bw__network_list_for_evaluation(out, config, false));
+    BW_TRY(check_files(w, *out, f));
+out:
     return st;
 }
 
@@ -273,26 +292,21 @@ bw_status bw_network_load(bw_network **out, const char *path)
     files f = { 0 };
     bw_network *network = NULL;
     bw_config config;
-    bool heads = false;
+    wanted w = { 0 };
 
     *out = NULL;
     BW_TRY(open_files(&f, path));
     BW_TRY(config_of_file(&config, f.trunk, f.trunk_path));
-    /* Without a config nobody knows which projectors stood on this trunk. */
-    bool try_heads = f.heads && (f.torch || bw__st_metadata(f.trunk, "config"));
-    BW_TRY(bw__network_build_for_evaluation(&network, &config, try_heads));
-    BW_TRY(read_files(network, &f, &heads));
-    if (try_heads && !heads) {
-        bw_network_free(network);
-        network = NULL;
-        BW_TRY(bw__network_build_for_evaluation(&network, &config, false));
-        BW_TRY(read_files(network, &f, &heads));
-    }
+    BW_TRY(match_files(&network, &w, &f, &config));
+    BW_TRY(bw__network_allocate(network));
+    if (network->has_heads) BW_TRY(bw__entries_copy(network, &w.heads, f.heads));
+    BW_TRY(bw__entries_copy(network, &w.trunk, f.trunk)); /* last: the counters are the trunk's */
     const char *steps = bw__st_metadata(f.trunk, "steps");
     network->steps = steps ? (int64_t)strtoll(steps, NULL, 10) : 0;
     *out = network;
     network = NULL;
 out:
+    clear_wanted(&w);
     bw_network_free(network);
     close_files(&f);
     return st;

@@ -24,9 +24,13 @@ bw_status bw__network_build(bw_network **out, const bw_config *config, bool with
 /* bw_network_create() with blocks first .. end - 1 alone: others have names and shapes, and no values. */
 BW_MUST_CHECK
 bw_status bw__network_create_share(bw_network **out, const bw_config *config, int first, int end);
-/* As bw__network_build(), as evaluation has it: end to end, too, it has the blocks of model.cuts. */
+/* Names and shapes of the network as evaluation has it: end to end, too, it has the blocks of model.cuts.
+ * bw__network_allocate() gives it values. */
 BW_MUST_CHECK
-bw_status bw__network_build_for_evaluation(bw_network **out, const bw_config *config, bool with_heads);
+bw_status bw__network_list_for_evaluation(bw_network **out, const bw_config *config, bool with_heads);
+/* Values of a network that has none, all zero. */
+BW_MUST_CHECK
+bw_status bw__network_allocate(bw_network *network);
 /* A network that is being trained, with the blocks of model.cuts. Its values are those of `trained`, which is
  * borrowed: an extractor of the view sees every step. Not for training or loading. */
 BW_MUST_CHECK

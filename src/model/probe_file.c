@@ -115,14 +115,15 @@ static bw_status check_network(const bw_st_file *file, const char *path, const b
     return BW_OK;
 }
 
-static bw_status copy_tensor(float *to, const bw_st_file *file, const char *path, int ndim,
-                             const int64_t *shape, const char *name)
+/* Before memory is taken for so many classes as a shape without bytes can claim. */
+static bw_status check_shapes(const bw_st_tensor *weight, const bw_st_tensor *bias, const char *path,
+                              const char *weight_name, const char *bias_name, int64_t dim)
 {
-    const bw_st_tensor *t = bw__st_find(file, name);
-    bool fits = t && t->ndim == ndim;
-    for (int d = 0; fits && d < ndim; d++)
-        fits = t->shape[d] == shape[d];
-    return fits ? bw__st_to_f32(to, t) : bw_fail(BW_EDATA, "%s: damaged: %s has another shape", path, name);
+    if (weight->ndim != 2 || weight->shape[0] < 2 || weight->shape[1] != dim)
+        return bw_fail(BW_EDATA, "%s: damaged: %s has another shape", path, weight_name);
+    if (!bias || bias->ndim != 1 || bias->shape[0] != weight->shape[0])
+        return bw_fail(BW_EDATA, "%s: damaged: %s has another shape", path, bias_name);
+    return BW_OK;
 }
 
 bw_status bw__probe_file_read(bw_classifier *out, char **out_classes, const char *path,
@@ -139,17 +140,16 @@ bw_status bw__probe_file_read(bw_classifier *out, char **out_classes, const char
         BW_TRY(bw_fail(BW_EDATA, "%s: no classifiers; blockwise probe --save FILE writes them", path));
     tensor_name(weight, block, feature, "weight");
     tensor_name(bias, block, feature, "bias");
-    const bw_st_tensor *t = bw__st_find(file, weight);
-    if (!t)
+    const bw_st_tensor *w = bw__st_find(file, weight), *b = bw__st_find(file, bias);
+    const int64_t dim = bw_network_feature_dim(network, block, feature);
+    if (!w)
         BW_TRY(bw_fail(BW_EDATA, "%s: no classifier of the %s of block %d; probe it with --save", path,
                        feature_word(feature), block + 1));
     BW_TRY(check_network(file, path, network, feature));
-    const int64_t dim = bw_network_feature_dim(network, block, feature), shape[] = { t->shape[0], dim };
-    if (t->ndim != 2 || shape[0] < 2)
-        BW_TRY(bw_fail(BW_EDATA, "%s: damaged: %s has another shape", path, weight));
-    BW_TRY(bw__classifier_create(out, block, feature, dim, shape[0]));
-    BW_TRY(copy_tensor(out->weight, file, path, 2, shape, weight));
-    BW_TRY(copy_tensor(out->bias, file, path, 1, shape, bias));
+    BW_TRY(check_shapes(w, b, path, weight, bias, dim));
+    BW_TRY(bw__classifier_create(out, block, feature, dim, w->shape[0]));
+    BW_TRY(bw__st_to_f32(out->weight, w));
+    BW_TRY(bw__st_to_f32(out->bias, b));
     BW_TRY(bw__strdup(out_classes, classes));
 out:
     if (st != BW_OK) bw__classifier_clear(out);

@@ -4,7 +4,10 @@
 #include "blockwise/evaluate.h"
 #include "data/augment.h"
 #include "eval/features.h"
+#include "formats/safetensors.h"
 #include "model/network_internal.h"
+#include "model/probe_file.h"
+#include "base/memory.h"
 #include <dirent.h>
 #include <math.h>
 #include <omp.h>
@@ -260,6 +263,50 @@ static void more_images_than_the_network_takes_at_once_give_the_features_of_each
     assert_false(check_is_close(first, last, DIM, 1e-3, 1e-4));
     bw__feature_arrays_clear(&many);
     bw__feature_arrays_clear(&one);
+}
+
+/* A shape [5000000, 0] takes no bytes in a file, and would take half a gigabyte here. */
+static void a_file_of_classifiers_is_compared_before_memory_is_taken_for_its_classes(void **state)
+{
+    (void)state;
+    enum { DIM = 24, MANY = 5000000 };
+    const char *keys[] = { "kind", "classes", "trunk", "heads" };
+    bw_st_pair pairs[4];
+    bw_st_file *file = NULL;
+    bw_classifier c = { 0 }, got = { 0 };
+    char *folder = new_folder(), *classes = NULL;
+    float bias[2] = { 0 };
+    bw_st_tensor tensors[] = {
+        { "blocks.1.head.classifier.weight", BW_ST_F32, 2, { MANY, 0 }, bias, 0 },
+        { "blocks.1.head.classifier.bias", BW_ST_F32, 1, { 2 }, bias, sizeof bias },
+    };
+    assert_int_equal(bw_network_feature_dim(network, 0, BW_FEATURE_HEAD), DIM);
+    CHECK_OK(bw__classifier_create(&c, 0, BW_FEATURE_HEAD, DIM, 2));
+    CHECK_OK(bw__probe_file_write(in(folder, "p.safetensors"), network, &train, &c, 1));
+    CHECK_OK(bw__probe_file_read(&got, &classes, in(folder, "p.safetensors"), network, 0, BW_FEATURE_HEAD));
+    assert_int_equal(got.classes, 2);
+    CHECK_OK(bw__st_open(&file, in(folder, "p.safetensors")));
+    for (int i = 0; i < 4; i++)
+        pairs[i] = (bw_st_pair){ keys[i], bw__st_metadata(file, keys[i]) };
+    CHECK_OK(bw__st_write(in(folder, "q.safetensors"), tensors, 2, pairs, 4));
+    tensors[0] =
+        (bw_st_tensor){ tensors[0].name, BW_ST_F32, 2, { 2, DIM }, c.weight, 2 * DIM * sizeof(float) };
+    tensors[1] = (bw_st_tensor){ tensors[1].name, BW_ST_F32, 2, { MANY, 0 }, bias, 0 };
+    CHECK_OK(bw__st_write(in(folder, "r.safetensors"), tensors, 2, pairs, 4));
+    bw__st_close(file);
+    bw__classifier_clear(&got);
+    bw_free(classes);
+    const int64_t before = bw__peak_rss_bytes();
+    const char *files[] = { "q.safetensors", "r.safetensors" }, *named[] = { "weight has", "bias has" };
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(
+            bw__probe_file_read(&got, &classes, in(folder, files[i]), network, 0, BW_FEATURE_HEAD), BW_EDATA);
+        expect_line(bw_last_error(), named[i]);
+        expect_line(bw_last_error(), "another shape");
+    }
+    assert_true(bw__peak_rss_bytes() - before < 100000000);
+    bw__classifier_clear(&c);
+    remove_folder(folder);
 }
 
 static void an_extractor_of_sizes_beyond_any_memory_is_refused(void **state)
@@ -567,6 +614,7 @@ static void probe_is_the_same_side_by_side_and_one_after_the_other(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_of_classifiers_is_compared_before_memory_is_taken_for_its_classes),
         cmocka_unit_test(probe_reports_every_block_and_feature_then_the_concatenations),
         cmocka_unit_test(probe_takes_every_unit_of_any_order_and_all_of_them_together),
         cmocka_unit_test(augmented_probe_learns_from_crops_and_names_its_protocol),

@@ -1,6 +1,7 @@
 /* Files of weights: torchvision's names and shapes out, and in again; and every way a file can be wrong. */
 #include "check.h"
 #include "base/memory.h"
+#include "blockwise/allocator.h"
 #include "formats/file.h"
 #include "formats/safetensors.h"
 #include "model/network_internal.h"
@@ -420,6 +421,59 @@ static void counters_may_be_missing(void **state)
     bw_network_free(net);
 }
 
+/* --- small files that claim large networks --- */
+
+/* As much as the network of width 8 wants, and far less than what is claimed. */
+static void *a_little(void *user, size_t bytes, size_t alignment)
+{
+    (void)user;
+    return bytes > 16 << 20 ? NULL
+                            : aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+}
+
+static void give_back(void *user, void *memory)
+{
+    (void)user;
+    free(memory);
+}
+
+static void write_with_config(const char *name, const bw_st_tensor *tensors, int64_t n, const char *config)
+{
+    const bw_st_pair pair = { "config", config };
+    CHECK_OK(bw__st_write(in_folder(name), tensors, n, &pair, 1));
+}
+
+static void a_file_is_compared_before_memory_is_taken_for_what_it_claims(void **state)
+{
+    (void)state;
+    static const float some[2] = { 1, 2 };
+    static edited e;
+    const bw_allocator little = { a_little, give_back, NULL };
+    const bw_st_tensor one = { "layer1.0.conv1.weight", BW_ST_F32, 1, { 2 }, some, sizeof some };
+    bw_network *net = make("resnet18", "cifar"), *got = NULL;
+    save_both(net);
+    bw_network_free(net);
+    /* A trunk of a gigabyte. */
+    write_with_config("wide.safetensors", &one, 1, "model: {arch: resnet18, stem: cifar, width: 512}\n");
+    /* Heads and projectors of 17 of them, on a trunk that is there. */
+    edit(&e, in_folder("model.safetensors"));
+    write_with_config(
+        "model.safetensors", e.tensors, e.n,
+        "model: {arch: resnet18, stem: cifar, width: 8}\nprojector: {widths: [65536, 16384]}\n");
+    bw__st_close(e.file);
+    CHECK_OK(bw__st_write(in_folder("heads.safetensors"), &one, 1, NULL, 0));
+
+    CHECK_OK(bw_set_allocator(&little));
+    assert_error(bw_network_load(&got, in_folder("wide.safetensors")), BW_ESHAPE, "wide.safetensors",
+                 "conv1.weight [512, 3, 3, 3] is missing", "");
+    assert_null(got);
+    CHECK_OK(bw_network_load(&got, in_folder("model.safetensors")));
+    assert_false(bw_network_has_heads(got));
+    assert_non_null(strstr(log_text, "the heads are not used"));
+    bw_network_free(got);
+    CHECK_OK(bw_set_allocator(NULL));
+}
+
 /* --- what is wrong is named --- */
 
 static void a_wrong_shape_is_named_with_both(void **state)
@@ -647,6 +701,7 @@ static void init_with_another_stem_says_which_settings_must_agree(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_file_is_compared_before_memory_is_taken_for_what_it_claims, fresh_folder),
         cmocka_unit_test_setup(trunk_has_torchvisions_names_shapes_and_order, fresh_folder),
         cmocka_unit_test_setup(trunk_says_what_it_is, fresh_folder),
         cmocka_unit_test_setup(same_network_same_bytes_whatever_the_threads, fresh_folder),
