@@ -55,7 +55,8 @@ BW_API void bw_trainer_free(bw_trainer *trainer);
 
 /** One optimiser step of every block that learns now (train.order, train.blocks) on views [2, batch, S, S,
  * 3], f32, normalised (NHWC). labels [batch]: classes from 0, or -1; may be NULL where no loss needs them and
- * there is no online probe.
+ * there is no online probe. A step beyond bw_trainer_steps_total() is done with the rates at the schedules'
+ * ends.
  *  @return BW_OK; BW_ENONFINITE naming block and step, with every block before it already updated
  *          (none with train.split);
  *          BW_EDATA (a label is not in [0, loss.classes)), BW_EINVAL (no labels, and a loss needs them);

@@ -138,7 +138,9 @@ static bw_status teach_probe(bw_trainer *t, bw_step *out, int k)
 {
     const bw_trained_block *b = &t->blocks[k];
     const int *labels = t->labels ? t->labels + t->part * (b->block.n / BW_VIEWS) : NULL;
-    double done = (double)(t->steps_done - t->phase->begin) / (double)(t->phase->end - t->phase->begin);
+    double done = t->steps_done < t->phase->end
+                      ? (double)(t->steps_done - t->phase->begin) / (double)(t->phase->end - t->phase->begin)
+                      : 1.0;
     double top1, part = (double)t->part, *mean = &out->probe_top1_train[k];
     bw_status st = bw__online_probe_learn(t->probe, &t->exec, &top1, k, b->block.h, labels, done);
     *mean = t->part == 0 ? top1 : (*mean * part + top1) / (part + 1.0);

@@ -23,7 +23,8 @@ bw_schedule bw__schedule(const bw_config *config, const bw_optimizer_config *o, 
 static double cosine(const bw_schedule *s, int64_t step)
 {
     int64_t length = s->total_steps - s->warmup_steps;
-    double q = length > 0 ? 0.5 * (1.0 + cos(PI * (double)(step - s->warmup_steps) / (double)length)) : 1.0;
+    if (step >= s->total_steps) return s->end; /* beyond it the cosine would rise again */
+    double q = 0.5 * (1.0 + cos(PI * (double)(step - s->warmup_steps) / (double)length));
     return s->peak * q + s->end * (1.0 - q);
 }
 

@@ -23,6 +23,6 @@ typedef struct bw_schedule {
  * them. */
 bw_schedule bw__schedule(const bw_config *config, const bw_optimizer_config *optimizer,
                          int64_t steps_per_epoch, int64_t total_steps);
-/* For step `step`, from 0. */
+/* For step `step`, from 0; beyond the last, what the schedule falls to. */
 double bw__schedule_lr(const bw_schedule *schedule, int64_t step);
 #endif

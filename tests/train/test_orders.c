@@ -76,6 +76,33 @@ static void a_run_of_more_steps_than_can_be_counted_ends_with_the_last_that_can(
     bw_network_free(net);
 }
 
+/* A cosine would rise again. */
+static void steps_beyond_the_last_are_done_with_the_rate_at_the_end(void **state)
+{
+    (void)state;
+    for (int total = 0; total <= 2; total += 2) {
+        bw_config c = SETTINGS("optimizer.final_lr=0.001", "probe.every=1");
+        bw_step step;
+        const int labels[6] = { 0, 1, 0, 1, 1, 0 };
+        double before = INFINITY;
+        c.train.steps = total;
+        c.loss.classes = 2;
+        training s = make_training(&c);
+        const double end = c.optimizer.lr * (double)c.train.batch / 256.0 * 0.001;
+        for (int i = 0; i < 5; i++) {
+            CHECK_OK(bw_trainer_step(s.trainer, &step, s.views, labels));
+            assert_true(step.lr < before || i > total);
+            assert_true(step.lr >= end && isfinite(step.probe_top1_train[0]));
+            before = step.lr;
+        }
+        assert_true(fabs(step.lr - end) < 1e-12);
+        /* A rate of 0 / 0 had made all of the classifier NaN. */
+        for (int64_t i = 0; i < s.trainer->probe->block[0].count; i++)
+            assert_true(isfinite(s.trainer->probe->block[0].values[i]));
+        drop_training(&s);
+    }
+}
+
 static void phases_divide_the_steps_among_the_blocks_that_learn(void **state)
 {
     (void)state;
@@ -285,6 +312,7 @@ static void plan_of_a_sequential_run_is_that_of_its_phases(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(steps_beyond_the_last_are_done_with_the_rate_at_the_end),
         cmocka_unit_test(a_run_of_more_steps_than_can_be_counted_ends_with_the_last_that_can),
         cmocka_unit_test(phases_divide_the_steps_among_the_blocks_that_learn),
         cmocka_unit_test(sequential_trains_one_block_after_the_other),
