@@ -271,7 +271,8 @@ bw_status bw_config_to_yaml(char **out, const bw_config *config);
 BW_API BW_MUST_CHECK
 bw_status bw_config_same_run(const bw_config *a, const bw_config *b);
 
-/** Settings of block `k`, counted from 0: the run's, with the block's own in their place. */
+/** Settings of block `k`, counted from 0: the run's, with the block's own in their place; the run's alone for
+ * a `k` that is none of 0 .. BW_MAX_BLOCKS - 1. */
 BW_API bw_block_config bw_config_block(const bw_config *config, int k);
 
 /** One key of the schema, for --help, `list config` and documentation. Borrowed strings. */

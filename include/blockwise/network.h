@@ -69,8 +69,8 @@ bw_status bw_network_save_config(const bw_network *network, const char *path, co
  *  @param block    the last block of the model, from 0
  *  @param feature  the feature of that block
  *  @param probe    NULL: no classifier
- *  @return BW_OK; BW_EINVAL (no such block; a head that is not there); BW_EDATA (no file of classifiers, or
- *          none of this feature); BW_ESHAPE (a classifier of another network); BW_EIO; BW_ENOMEM */
+ *  @return BW_OK; BW_EINVAL (no such block or feature; a head that is not there); BW_EDATA (no file of
+ * classifiers, or none of this feature); BW_ESHAPE (a classifier of another network); BW_EIO; BW_ENOMEM */
 BW_API BW_MUST_CHECK
 bw_status bw_network_export_onnx(const bw_network *network, const char *path, int block, bw_feature feature,
                                  const char *probe);
@@ -82,11 +82,12 @@ BW_API int bw_network_blocks(const bw_network *network);
 BW_API bool bw_network_has_heads(const bw_network *network);
 /** Whether projector weights are there (false after loading heads that came without). */
 BW_API bool bw_network_has_projectors(const bw_network *network);
-/** Number of features of block `block` (from 0). */
+/** Number of features of block `block` (from 0); 0 for a block or a feature that is none. */
 BW_API int64_t bw_network_feature_dim(const bw_network *network, int block, bw_feature feature);
 /** The resolved config the network was made from; borrowed. */
 BW_API const bw_config *bw_network_config(const bw_network *network);
-/** Trainable values of block `block`: trunk only, or with head and projector as far as they are there. */
+/** Trainable values of block `block`: trunk only, or with head and projector as far as they are there; 0 for
+ * a block that is none. */
 BW_API int64_t bw_network_parameters(const bw_network *network, int block, bool with_head);
 
 /** Evaluation mode (running statistics, no noise) at a fixed batch shape. */

@@ -47,7 +47,8 @@ bw_status bw_plan_make(bw_plan *out, const bw_config *config);
 /** Counts what a rank of row `row`, from 0, of parallel.block needs, where row r has blocks begin[r] to
  *  begin[r + 1] - 1 of those that are run (bw_simulated.begin): flops, gradients, arena and the queues
  * between rows are the row's. bw_plan_make() counts the first row of even shares. As bw_plan_make();
- * BW_EINVAL: there is no such row. */
+ * BW_EINVAL: there is no such row; begin does
+ * not rise from 0 to the number of blocks that are run. */
 BW_API BW_MUST_CHECK
 bw_status bw_plan_make_row(bw_plan *out, const bw_config *config, const int *begin, int row);
 
@@ -117,7 +118,7 @@ BW_API double bw_simulation_measured_s(const bw_simulation *simulation);
 /** Blocks that are run: the most rows there can be. */
 BW_API int bw_simulation_blocks(const bw_simulation *simulation);
 /** Seconds that block k, from 0, takes for `images` images on one node, without other nodes; of the average
- *  step of the run. */
+ *  step of the run; 0 for a block that is not run. */
 BW_API double bw_simulation_block_s(const bw_simulation *simulation, int k, int64_t images);
 
 /** A step on data x rows nodes. BW_EINVAL where such a run would be refused: the batch cannot be dealt evenly

@@ -148,7 +148,7 @@ typedef enum bw_verdict_word {
     BW_VERDICT_DID_NOT_LEARN /**< the loss did not fall */
 } bw_verdict_word;
 
-/** The word for users, such as "did not learn". Borrowed. */
+/** The word for users, such as "did not learn"; "unknown verdict" for a value that is none. Borrowed. */
 BW_API const char *bw_verdict_text(bw_verdict_word word);
 
 /** Numbers are NaN where there are none; pairs are of the start (random initialisation) and of the end. */

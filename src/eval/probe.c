@@ -166,6 +166,8 @@ bw_status bw_probe(bw_probe_result **out, int *out_n, const bw_network *network,
     *out_n = 0;
     if (o.threads < 1) o.threads = bw__usable_cores();
     if (o.epochs < 0) BW_TRY(bw_fail(BW_EINVAL, "linear probe: %d epochs; give 1 or more", o.epochs));
+    if (o.protocol != BW_PROTOCOL_CACHED && o.protocol != BW_PROTOCOL_AUGMENTED)
+        BW_TRY(bw_fail(BW_EINVAL, "linear probe: %d is no protocol", (int)o.protocol));
     BW_TRY(bw__check_splits(train, test, "linear probe"));
     BW_TRY(bw__targets(&targets, network, o.block, o.head, o.trunk, o.concat));
     if (o.save) {

@@ -70,8 +70,7 @@ bw_block_config bw_config_block(const bw_config *config, int k)
                             .loss = config->loss,
                             .noise = config->noise,
                             .optimizer = config->optimizer };
-    BW_ASSERT(k >= 0 && k < BW_MAX_BLOCKS);
-    if (!any_set(config, k)) return out;
+    if (k < 0 || k >= BW_MAX_BLOCKS || !any_set(config, k)) return out;
     for (int i = 0; i < bw__keys(); i++) {
         if (!bw__key_is_set(config, i, k)) continue;
         size_t at = place_in_block(bw__key(i));

@@ -12,6 +12,7 @@ static bw_status list_blocks(bw_network **out, const bw_config *config, int bloc
     bw_network *net = NULL;
     *out = NULL;
     if (config->threads < 1 || config->data.image_size < 1 || config->head.dim < 1 ||
+        config->train.batch < 1 || config->train.split < 1 || config->parallel.block < 1 ||
         isnan(config->optimizer.lr))
         return bw_fail(BW_EINVAL, "the config is not resolved; call bw_config_resolve() first");
     BW_TRY(BW_ALLOC(&net, 1));
@@ -140,7 +141,10 @@ bool bw_network_has_projectors(const bw_network *net)
 
 int64_t bw_network_feature_dim(const bw_network *net, int block, bw_feature feature)
 {
-    return feature == BW_FEATURE_HEAD ? net->spec[block].head_dim : net->spec[block].out_c;
+    if (block < 0 || block >= net->blocks) return 0;
+    return feature == BW_FEATURE_HEAD    ? net->spec[block].head_dim
+           : feature == BW_FEATURE_TRUNK ? net->spec[block].out_c
+                                         : 0;
 }
 
 const bw_config *bw_network_config(const bw_network *net)
@@ -150,6 +154,7 @@ const bw_config *bw_network_config(const bw_network *net)
 
 int64_t bw_network_parameters(const bw_network *net, int block, bool with_head)
 {
+    if (block < 0 || block >= net->blocks) return 0;
     const bw_params *ps = &net->params[block];
     bw_part last = !with_head ? BW_PART_TRUNK : net->no_projectors ? BW_PART_HEAD : BW_PART_PROJECTOR;
     int64_t n = 0;

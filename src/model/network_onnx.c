@@ -212,6 +212,8 @@ static bw_status check(const bw_network *network, int block, bw_feature feature)
 {
     if (block < 0 || block >= network->blocks)
         return bw_fail(BW_EINVAL, "block %d: the model has blocks 1 to %d", block + 1, network->blocks);
+    if (feature != BW_FEATURE_HEAD && feature != BW_FEATURE_TRUNK)
+        return bw_fail(BW_EINVAL, "%d is no feature: head or trunk", (int)feature);
     if (feature == BW_FEATURE_HEAD && !network->has_heads && network->spec[block].pool == BW_POOL_CBE)
         return bw_fail(BW_EINVAL,
                        "block %d has no head weights (heads.safetensors was not beside the trunk); ask for "

@@ -5,6 +5,7 @@
 #include "train/order.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 bw_grid bw__grid_alone(void)
 {
@@ -75,6 +76,21 @@ bw_status bw__grid_outline(bw_grid *out, const bw_config *config)
     if (st == BW_OK) share_evenly(&g, config);
     *out = st == BW_OK ? g : bw__grid_alone();
     return st;
+}
+
+bw_status bw__grid_set_rows(bw_grid *g, const int *begin)
+{
+    bool fits = begin[0] == 0 && begin[g->rows] == g->begin[g->rows];
+    for (int r = 0; r < g->rows && fits; r++)
+        fits = begin[r] < begin[r + 1];
+    if (!fits)
+        return bw_fail(
+            BW_EINVAL,
+            "rows: begin must rise from 0 to %d, the number of blocks that are run, with a block for "
+            "each of the %d rows",
+            g->begin[g->rows], g->rows);
+    memcpy(g->begin, begin, (size_t)(g->rows + 1) * sizeof *begin);
+    return BW_OK;
 }
 
 bw_status bw__grid_create(bw_grid *out, bw_comm *world, const bw_config *config)

@@ -21,6 +21,10 @@ bw_grid bw__grid_alone(void);
  * the batch cannot be dealt evenly, or as bw__grid_create(). */
 BW_MUST_CHECK
 bw_status bw__grid_outline(bw_grid *out, const bw_config *config);
+/* Row r is to have blocks begin[r] .. begin[r + 1] - 1; begin [rows + 1]. BW_EINVAL: a row would have none,
+ * or they are not the blocks that are run. */
+BW_MUST_CHECK
+bw_status bw__grid_set_rows(bw_grid *grid, const int *begin);
 
 /* config: resolved, and the same on every rank. Collective over `world`, borrowed; NULL: one rank.
  * BW_EINVAL: the ranks do not fill the grid, the batch cannot be dealt to them evenly, more shares than

@@ -55,11 +55,11 @@ static bw_status count_row(bw_plan *out, const bw_config *config, const int *beg
     bw_network *network = NULL;
     bw_trainer *trainer = NULL;
     *out = (bw_plan){ 0 };
+    BW_TRY(bw__network_outline(&network, config)); /* first: it refuses a config that is not resolved */
     BW_TRY(bw__grid_outline(&grid, config));
-    if (begin) memcpy(grid.begin, begin, (size_t)(grid.rows + 1) * sizeof *begin);
+    if (begin) BW_TRY(bw__grid_set_rows(&grid, begin));
     grid.row = row;
     own.train.batch = bw__grid_images(&grid, config);
-    BW_TRY(bw__network_outline(&network, config));
     BW_TRY(bw__trainer_outline(&trainer, network, &grid));
     out->blocks = network->blocks;
     for (int k = 0; k < network->blocks; k++)
@@ -115,7 +115,7 @@ bw_status bw_plan_make(bw_plan *out, const bw_config *config)
 
 bw_status bw_plan_make_row(bw_plan *out, const bw_config *config, const int *begin, int row)
 {
-    if (row < 0 || row >= (config->parallel.block > 0 ? config->parallel.block : 1))
+    if (row < 0 || row >= config->parallel.block)
         return bw_fail(BW_EINVAL, "row %d: there are %lld, counted from 0", row,
                        (long long)config->parallel.block);
     return make(out, config, begin, row);

@@ -174,6 +174,7 @@ double bw_simulation_block_s(const bw_simulation *s, int k, int64_t images)
 {
     const double share = (double)images / (double)s->config.train.batch;
     double sum = 0.0;
+    if (k < 0 || k >= s->costs.blocks) return 0.0;
     for (int i = 0; i < s->phases.n; i++) {
         const bw_phase *phase = &s->phases.at[i];
         if (k > phase->last) continue;

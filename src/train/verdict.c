@@ -48,7 +48,7 @@ const char *bw_verdict_text(bw_verdict_word word)
         [BW_VERDICT_LEARNT] = "learnt",           [BW_VERDICT_WEAK] = "weak",
         [BW_VERDICT_COLLAPSED] = "collapsed",     [BW_VERDICT_DID_NOT_LEARN] = "did not learn"
     };
-    return text[word];
+    return (size_t)word < sizeof text / sizeof *text ? text[word] : "unknown verdict";
 }
 
 static void say(bw_block_verdict *v, bw_verdict_word word, const char *advice)

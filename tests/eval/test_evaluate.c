@@ -489,6 +489,9 @@ static void senseless_questions_are_refused_with_the_reason(void **state)
     o.block = -1;
     o.head = false;
     expect_probe_failure(&train, &test, o, BW_EINVAL, "no feature chosen");
+    o.head = true;
+    o.protocol = (bw_protocol)9;
+    expect_probe_failure(&train, &test, o, BW_EINVAL, "9 is no protocol");
     float *features = NULL;
     int64_t *index = NULL, rows;
     assert_int_equal(bw_embed(&features, &index, &rows, network, &test, -1, BW_FEATURE_TRUNK, 1, NULL, NULL),

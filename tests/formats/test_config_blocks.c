@@ -183,9 +183,22 @@ static void resumed_run_is_compared_block_by_block(void **state)
     CHECK_OK(bw_config_same_run(&b, &a));
 }
 
+static void a_number_that_is_no_block_has_the_settings_of_the_run(void **state)
+{
+    (void)state;
+    bw_config c = bw_config_default();
+    const int none[] = { -5, -1, BW_MAX_BLOCKS, 99 };
+    CHECK_OK(bw_config_set(&c, "blocks[1].optimizer.lr=3"));
+    for (int i = 0; i < 4; i++) {
+        bw_block_config b = bw_config_block(&c, none[i]);
+        assert_memory_equal(&b.optimizer, &c.optimizer, sizeof b.optimizer);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_number_that_is_no_block_has_the_settings_of_the_run),
         cmocka_unit_test(block_has_its_own_settings_in_every_way_to_write_them),
         cmocka_unit_test(every_key_of_the_five_groups_has_a_form_for_blocks),
         cmocka_unit_test(mistakes_in_names_of_blocks_are_explained),

@@ -474,6 +474,24 @@ static void a_file_is_compared_before_memory_is_taken_for_what_it_claims(void **
     CHECK_OK(bw_set_allocator(NULL));
 }
 
+static void numbers_of_blocks_that_are_none_have_nothing(void **state)
+{
+    (void)state;
+    bw_network *net = make("resnet18", "cifar");
+    const int none[] = { -1, 4, 70 };
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(bw_network_feature_dim(net, none[i], BW_FEATURE_HEAD), 0);
+        assert_int_equal(bw_network_feature_dim(net, none[i], BW_FEATURE_TRUNK), 0);
+        assert_int_equal(bw_network_parameters(net, none[i], true), 0);
+    }
+    assert_int_equal(bw_network_feature_dim(net, 3, (bw_feature)9), 0);
+    assert_true(bw_network_feature_dim(net, 3, BW_FEATURE_TRUNK) > 0);
+    assert_int_equal(bw_network_export_onnx(net, in_folder("x.onnx"), 3, (bw_feature)9, NULL), BW_EINVAL);
+    assert_non_null(strstr(bw_last_error(), "9 is no feature"));
+    assert_int_equal(access(in_folder("x.onnx"), F_OK), -1);
+    bw_network_free(net);
+}
+
 /* --- what is wrong is named --- */
 
 static void a_wrong_shape_is_named_with_both(void **state)
@@ -702,6 +720,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_file_is_compared_before_memory_is_taken_for_what_it_claims, fresh_folder),
+        cmocka_unit_test_setup(numbers_of_blocks_that_are_none_have_nothing, fresh_folder),
         cmocka_unit_test_setup(trunk_has_torchvisions_names_shapes_and_order, fresh_folder),
         cmocka_unit_test_setup(trunk_says_what_it_is, fresh_folder),
         cmocka_unit_test_setup(same_network_same_bytes_whatever_the_threads, fresh_folder),

@@ -201,6 +201,32 @@ static void a_config_that_is_not_resolved_is_refused(void **state)
     bw_plan plan;
     assert_int_equal(bw_plan_make(&plan, &c), BW_EINVAL);
     assert_non_null(strstr(bw_last_error(), "resolve"));
+    for (int i = 0; i < 3; i++) {
+        bw_network *network = NULL;
+        bw_config zero = config_of((const char *const[]){ NULL });
+        if (i == 0) zero.train.split = 0;
+        if (i == 1) zero.train.batch = 0;
+        if (i == 2) zero.parallel.block = 0;
+        assert_int_equal(bw_plan_make(&plan, &zero), BW_EINVAL);
+        assert_non_null(strstr(bw_last_error(), "resolve"));
+        assert_int_equal(bw_plan_check(&zero), BW_EINVAL);
+        assert_int_equal(bw_network_create(&network, &zero), BW_EINVAL);
+    }
+}
+
+static void rows_that_do_not_share_the_blocks_are_refused(void **state)
+{
+    (void)state;
+    static const int wrong[][3] = { { 100, 101, 102 }, { -5, 2, 4 }, { 0, 2, 5 }, { 0, 2, 3 },
+                                    { 0, 0, 4 },       { 0, 4, 4 },  { 1, 2, 4 }, { 0, 3, 2 } };
+    bw_config c = config_of((const char *const[]){ "parallel.block=2", NULL });
+    bw_plan plan;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(bw_plan_make_row(&plan, &c, wrong[i], 0), BW_EINVAL);
+        assert_non_null(strstr(bw_last_error(), "from 0 to 4"));
+    }
+    assert_int_equal(bw_plan_make_row(&plan, &c, (const int[]){ 0, 1, 4 }, 2), BW_EINVAL);
+    CHECK_OK(bw_plan_make_row(&plan, &c, (const int[]){ 0, 1, 4 }, 1));
 }
 
 /* What several ranks exchange may need a little more, never as much as the other ranks' images. */
@@ -234,6 +260,7 @@ static void plan_of_a_batch_over_ranks_is_that_of_one_rank(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_that_do_not_share_the_blocks_are_refused),
         cmocka_unit_test(plan_says_what_the_trainer_takes),
         cmocka_unit_test(weights_are_planned_with_what_the_optimiser_and_parts_keep),
         cmocka_unit_test(plan_of_a_huge_run_takes_no_memory),

@@ -310,6 +310,9 @@ static void what_a_run_would_refuse_is_refused(void **state)
     assert_non_null(strstr(bw_last_error(), "only 4 blocks"));
     assert_int_equal(bw_simulation_best(s, &grid, 7), BW_EINVAL);
     assert_non_null(strstr(bw_last_error(), "7 nodes"));
+    const int none[] = { -1, bw_simulation_blocks(s), 99 };
+    for (int i = 0; i < 3; i++)
+        is(bw_simulation_block_s(s, none[i], 8), 0.0);
     bw_simulation_free(s);
     assert_int_equal(bw_simulation_create(&s, &c, &(bw_link){ 0.0, 0.1 }, 1.0), BW_EINVAL);
     assert_int_equal(bw_simulation_create(&s, &c, &(bw_link){ 1.0, -0.1 }, 1.0), BW_EINVAL);

@@ -283,9 +283,18 @@ static void a_warning_says_block_reason_and_what_to_try(void **state)
     assert_non_null(strstr(warning, "; try "));
 }
 
+static void a_word_that_is_none_has_a_text(void **state)
+{
+    (void)state;
+    assert_string_equal(bw_verdict_text(BW_VERDICT_DID_NOT_LEARN), "did not learn");
+    assert_string_equal(bw_verdict_text((bw_verdict_word)99), "unknown verdict");
+    assert_string_equal(bw_verdict_text((bw_verdict_word)-1), "unknown verdict");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_word_that_is_none_has_a_text),
         cmocka_unit_test_setup(a_block_whose_loss_falls_has_learnt, fresh),
         cmocka_unit_test_setup(embeddings_in_one_point_have_collapsed, fresh),
         cmocka_unit_test_setup(embeddings_in_a_few_of_many_directions_have_collapsed, fresh),
