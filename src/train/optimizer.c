@@ -60,39 +60,42 @@ static bw_adamw_rule adamw_rule(double lr, int64_t step, const bw_optimizer_conf
                             .eps = (float)c->eps };
 }
 
-/* One rule for all tensors, which lie behind each other. */
-static void update_adamw(bw_params *params, const float *g, const bw_adamw_rule *r, int threads)
-{
-    float *w = params->values, *m = params->momenta, *v = params->squares;
-    int64_t n = params->trained;
-#pragma omp parallel for schedule(static) num_threads(threads) if (n > 4 * PIECE)
-    for (int64_t at = 0; at < n; at += PIECE)
-        bw__loops()->adamw(w + at, m + at, v + at, g + at, r, n - at < PIECE ? n - at : PIECE);
-}
-
 void bw__optimizer_update(bw_params *params, const float *grads, double lr, int64_t step,
                           const bw_optimizer_config *config, int threads)
 {
     bw__optimizer_update_parts(params, grads, lr, NULL, step, config, threads);
 }
 
+static void update_momentum(float *w, float *m, const float *g, const bw_sgd_rule *r, int64_t n, int threads)
+{
+#pragma omp parallel for schedule(static) num_threads(threads) if (n > 4 * PIECE)
+    for (int64_t at = 0; at < n; at += PIECE)
+        bw__loops()->sgd(w + at, m + at, g + at, r, n - at < PIECE ? n - at : PIECE);
+}
+
+static void update_adamw(float *w, float *m, float *v, const float *g, const bw_adamw_rule *r, int64_t n,
+                         int threads)
+{
+#pragma omp parallel for schedule(static) num_threads(threads) if (n > 4 * PIECE)
+    for (int64_t at = 0; at < n; at += PIECE)
+        bw__loops()->adamw(w + at, m + at, v + at, g + at, r, n - at < PIECE ? n - at : PIECE);
+}
+
 void bw__optimizer_update_parts(bw_params *params, const float *grads, double lr, const double *rate,
                                 int64_t step, const bw_optimizer_config *config, int threads)
 {
-    if (config->name == BW_OPTIMIZER_ADAMW) {
-        BW_ASSERT(!rate);
-        bw_adamw_rule r = adamw_rule(lr, step, config);
-        update_adamw(params, grads, &r, threads);
-        return;
-    }
     for (int i = 0; i < params->n; i++) {
         const bw_param *p = &params->items[i];
         if (!bw__param_is_trained(p)) continue;
         float *w = params->values + p->offset, *m = params->momenta + p->offset;
         const float *g = grads + p->offset;
-        bw_sgd_rule r = tensor_rule(p, w, g, rate ? lr * rate[p->part] : lr, config, threads);
-#pragma omp parallel for schedule(static) num_threads(threads) if (p->count > 4 * PIECE)
-        for (int64_t at = 0; at < p->count; at += PIECE)
-            bw__loops()->sgd(w + at, m + at, g + at, &r, p->count - at < PIECE ? p->count - at : PIECE);
+        const double own_lr = rate ? lr * rate[p->part] : lr;
+        if (config->name == BW_OPTIMIZER_ADAMW) {
+            bw_adamw_rule r = adamw_rule(own_lr, step, config);
+            update_adamw(w, m, params->squares + p->offset, g, &r, p->count, threads);
+        } else {
+            bw_sgd_rule r = tensor_rule(p, w, g, own_lr, config, threads);
+            update_momentum(w, m, g, &r, p->count, threads);
+        }
     }
 }

@@ -24,8 +24,8 @@
  * params->squares with adamw. */
 void bw__optimizer_update(bw_params *params, const float *grads, double lr, int64_t step,
                           const bw_optimizer_config *config, int threads);
-/* The same with a learning rate of its own for each part: lr * rate[part], by bw_part; rate NULL: all 1.
- * Not for adamw. */
+/* The same with a learning rate of its own for each part: lr * rate[part], by bw_part; rate NULL: all 1. A
+ * part of rate 0 keeps its weights, while momenta and squares move on. */
 void bw__optimizer_update_parts(bw_params *params, const float *grads, double lr, const double *rate,
                                 int64_t step, const bw_optimizer_config *config, int threads);
 /* Euclidean norm of v [n]. */

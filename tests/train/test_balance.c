@@ -93,7 +93,12 @@ static void costs_are_of_every_block_that_is_run(void **state)
         const char *setting;
         int blocks;
     } cases[] = {
-        { NULL, 4 }, { "train.blocks=[3]", 3 }, { "train.order=sequential", 4 }, { "train.split=3", 4 }
+        { NULL, 4 },
+        { "train.blocks=[3]", 3 },
+        { "train.order=sequential", 4 },
+        { "train.split=3", 4 },
+        { "optimizer.name=adamw", 4 },
+        { "blocks[3].optimizer.name=adamw", 4 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bw_config c = small_config(cases[i].setting);

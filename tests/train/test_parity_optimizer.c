@@ -140,6 +140,48 @@ static void adamw_is_pytorchs(void **state)
     check_optimizer(&config, s[0], ADAMW_STEPS, "adamw");
 }
 
+/* After two steps, so that there are momenta. */
+static void update_twice(float *values, const double *rate, double lr, bw_part part,
+                         const bw_optimizer_config *config)
+{
+    bw_param items[TENSORS];
+    float momenta[ROOM] = { 0 }, squares[ROOM] = { 0 }, grads[ROOM];
+    bw_params params;
+    list_tensors(&params, items, values, momenta);
+    params.squares = squares;
+    for (int i = 0; i < TENSORS; i++)
+        items[i].part = part;
+    for (int step = 1; step <= 2; step++) {
+        fill_gradients(grads, &params, step);
+        bw__optimizer_update_parts(&params, grads, lr, rate, step, config, 1);
+    }
+}
+
+/* Training part of a network at another rate, and standing still where what it costs is measured. */
+static void every_optimizer_takes_a_rate_for_each_part(void **state)
+{
+    (void)state;
+    const double rate[] = { [BW_PART_TRUNK] = 0.0, [BW_PART_HEAD] = 0.25, [BW_PART_PROJECTOR] = 1.0 };
+    const bw_optimizer_name names[] = { BW_OPTIMIZER_LARS, BW_OPTIMIZER_SGD, BW_OPTIMIZER_ADAMW };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const bw_optimizer_config config = {
+            .name = names[i], .momentum = 0.9, .beta2 = 0.99, .eps = 1e-8, .eta = 0.02, .weight_decay = 0.01
+        };
+        for (int part = 0; part < 3; part++) {
+            float got[ROOM] = { 0 }, want[ROOM] = { 0 };
+            update_twice(got, rate, 0.5, (bw_part)part, &config);
+            update_twice(want, NULL, 0.5 * rate[part], (bw_part)part, &config);
+            assert_memory_equal(got, want, sizeof got);
+        }
+        float still[ROOM] = { 0 }, begin[ROOM] = { 0 };
+        bw_param items[TENSORS];
+        bw_params params;
+        list_tensors(&params, items, begin, NULL);
+        update_twice(still, rate, 0.5, BW_PART_TRUNK, &config);
+        assert_memory_equal(still, begin, sizeof still);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +190,7 @@ int main(void)
         cmocka_unit_test(clipping_leaves_no_tensor_a_rate_above_the_learning_rate),
         cmocka_unit_test(clipping_at_rate_0_is_finite),
         cmocka_unit_test(adamw_is_pytorchs),
+        cmocka_unit_test(every_optimizer_takes_a_rate_for_each_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
