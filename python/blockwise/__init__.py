@@ -121,6 +121,12 @@ def _bytes(text):
     return None if text is None else os.fsencode(text)
 
 
+def _number_of(what, word, words):
+    if word not in words:
+        raise ValueError(f"{what} is one of {', '.join(words)}, not {word!r}")
+    return words.index(word)
+
+
 def version():
     return _lib.bw_version().decode()
 
@@ -155,8 +161,8 @@ class Dataset(_Handle):
     def __init__(self, path, split="any", format=None):
         super().__init__()
         self._free = _lib.bw_dataset_free
-        _check(_lib.bw_dataset_open(C.byref(self._as_parameter_), _bytes(path), ("train", "test", "any").index(split),
-                                    _bytes(format)))
+        split = _number_of("split", split, ("train", "test", "any"))
+        _check(_lib.bw_dataset_open(C.byref(self._as_parameter_), os.fsencode(path), split, _bytes(format)))
         self.format = _lib.bw_dataset_format(self).decode()
         self.classes = [_lib.bw_dataset_class_name(self, i).decode(errors="replace")
                         for i in range(_lib.bw_dataset_classes(self))]
@@ -192,7 +198,7 @@ class Network(_Handle):
     def __init__(self, path):
         super().__init__()
         self._free = _lib.bw_network_free
-        _check(_lib.bw_network_load(C.byref(self._as_parameter_), _bytes(path)))
+        _check(_lib.bw_network_load(C.byref(self._as_parameter_), os.fsencode(path)))
         self.blocks = _lib.bw_network_blocks(self)
         self.has_heads = _lib.bw_network_has_heads(self)
         text = C.c_char_p()
@@ -201,7 +207,7 @@ class Network(_Handle):
         _lib.bw_free(C.cast(text, C.c_void_p))
 
     def _feature(self, feature):
-        return ("head", "trunk").index(feature or ("head" if self.has_heads else "trunk"))
+        return _number_of("feature", feature or ("head" if self.has_heads else "trunk"), ("head", "trunk"))
 
     def _block(self, block):
         if not -self.blocks <= block < self.blocks:
@@ -212,9 +218,11 @@ class Network(_Handle):
         return _lib.bw_network_feature_dim(self, self._block(block), self._feature(feature))
 
     def embed(self, dataset, block=-1, feature=None, threads=0):
-        """Features of every image of a data set by the evaluation transform: f32 [rows, feature_dim], and int64 [rows],
-        the number of the image each row is of (an unreadable one has none). block from 0, or from the end; feature
-        "head" or "trunk"; threads 0: all usable cores."""
+        """Features of every image of a Dataset, or of that at a path, by the evaluation transform: f32 [rows,
+        feature_dim], and int64 [rows], the number of the image each row is of (an unreadable one has none). block from
+        0, or from the end; feature "head" or "trunk"; threads 0: all usable cores."""
+        if not isinstance(dataset, Dataset):  # ctypes takes texts and numbers for addresses
+            dataset = Dataset(dataset)
         features, index, rows = C.POINTER(C.c_float)(), C.POINTER(C.c_int64)(), C.c_int64()
         _check(_lib.bw_embed(C.byref(features), C.byref(index), C.byref(rows), self, dataset, self._block(block),
                              self._feature(feature), threads, None, None))
@@ -289,8 +297,8 @@ def pretrain(data, out, recipe=None, config=None, *, format=None, resume=False, 
         _check(_lib.bw_config_set(c, assignment.encode()))
     is_open = isinstance(data, Dataset)
     options = _PretrainOptions(
-        config=C.pointer(c), data=None if is_open else _bytes(data), dataset=data._as_parameter_ if is_open else None,
-        format=_bytes(format), out=_bytes(out), resume=resume, init=_bytes(init),
+        config=C.pointer(c), data=None if is_open else os.fsencode(data), dataset=data._as_parameter_ if is_open else None,
+        format=_bytes(format), out=os.fsencode(out), resume=resume, init=_bytes(init),
         on_start=_ON_START(lambda _, total, first, images: guarded(on_start, total, first, images)),
         on_step=_ON_STEP(lambda _, step: guarded(lambda: on_step(_step(step.contents)) if on_step else None)),
         request=_REQUEST(lambda _: _STOP if raised else 0))

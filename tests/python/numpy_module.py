@@ -76,6 +76,26 @@ class Module(unittest.TestCase):
             with self.assertRaises(IndexError):
                 network.embed(blockwise.Dataset("images"), block)
 
+    def test_embed_opens_a_path_and_wrong_types_are_refused(self):
+        network = blockwise.Network("run")
+        for path in ("images", b"images", Path("images")):
+            np.testing.assert_array_equal(network.embed(path)[1], np.arange(N))
+        with self.assertRaises(blockwise.Error):
+            network.embed("nowhere")
+        for wrong in (None, 5, network, pixels):
+            for call in (network.embed, blockwise.Dataset, blockwise.Network,
+                         lambda data: blockwise.pretrain(data, "new", config=TINY)):
+                with self.assertRaises(TypeError):
+                    call(wrong)
+        with self.assertRaises(TypeError):
+            blockwise.pretrain("images", None, config=TINY)
+
+    def test_words_that_there_are_not_are_refused_with_those_there_are(self):
+        with self.assertRaisesRegex(ValueError, "split is one of train, test, any, not 'val'"):
+            blockwise.Dataset("images", split="val")
+        with self.assertRaisesRegex(ValueError, "feature is one of head, trunk, not 'foo'"):
+            blockwise.Network("run").embed("images", feature="foo")
+
     def test_a_receiver_of_lines_lives_until_the_library_has_another(self):
         class Receiver:
             def __call__(self, level, line):
