@@ -74,6 +74,11 @@ static bw_status write_file(const char *path, const bw_span *all, int n)
     return st;
 }
 
+bw_status cli_trace_try(const char *path)
+{
+    return bw__comm_agree(cli_comm(), bw_comm_rank(cli_comm()) == 0 ? bw__atomic_try(path) : BW_OK);
+}
+
 bw_status cli_trace_write(const char *path)
 {
     bw_status st = BW_OK;

@@ -238,6 +238,7 @@ static int run_bench_step(const cli_options *o)
     if (o->data && o->profile) cli_usage_error("--profile and --data cannot be given together");
     if (o->data && o->trace) cli_usage_error("--trace and --data cannot be given together");
     BW_TRY(cli_bench_settings(&config, o));
+    if (r.traced) BW_TRY(cli_trace_try(o->trace));
     if (o->data) BW_TRY(bw_dataset_open(&dataset, o->data, BW_SPLIT_TRAIN, o->format));
     config.train.steps = -1; /* every phase has steps */
     bw__environment_say(&config);

@@ -1,6 +1,7 @@
 /* `blockwise embed`: features of every image as a NumPy array. */
 #include "base/memory.h"
 #include "cli/evaluation.h"
+#include "cli/outputs.h"
 #include "cli/progress.h"
 #include "cli/settings.h"
 #include "formats/atomic_file.h"
@@ -30,19 +31,35 @@ static void name_at(const void *user, int64_t i, char *name, size_t size)
     bw_dataset_name(r->dataset, r->index[i], name, size);
 }
 
-/* A NumPy array where the file is called .npy, else text, a name a line. */
+/* Names become a NumPy array where the file is called .npy, else text, a name a line. */
+static bool is_npy(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot && strcmp(dot, ".npy") == 0;
+}
+
+/* Before the features are computed: of all images, though one that cannot be read would have no line. */
+static bw_status check_names(const char *path, const bw_dataset *dataset)
+{
+    char name[BW_NPY_TEXT];
+    for (int64_t i = 0; !is_npy(path) && i < bw_dataset_size(dataset); i++) {
+        bw_dataset_name(dataset, i, name, sizeof name);
+        if (strchr(name, '\n'))
+            return bw_fail(BW_EDATA,
+                           "%s: the name of image %lld has a line feed in it; give --names FILE.npy", path,
+                           (long long)i + 1);
+    }
+    return BW_OK;
+}
+
 static bw_status write_names(const char *path, const rows *r, int64_t n)
 {
     char name[BW_NPY_TEXT];
-    const char *dot = strrchr(path, '.');
     bw_atomic_file file = { 0 };
-    if (dot && strcmp(dot, ".npy") == 0) return bw__npy_write_text(path, name_at, r, n);
+    if (is_npy(path)) return bw__npy_write_text(path, name_at, r, n);
     bw_status st = bw__atomic_open(&file, path);
     for (int64_t i = 0; st == BW_OK && i < n; i++) {
         name_at(r, i, name, sizeof name);
-        if (strchr(name, '\n'))
-            st = bw_fail(BW_EDATA, "%s: the name of image %lld has a line feed in it; give --names FILE.npy",
-                         path, (long long)i + 1);
         (void)fprintf(file.stream, "%s\n", name); /* errors are found at commit */
     }
     if (st == BW_OK) st = bw__atomic_commit(&file);
@@ -58,15 +75,20 @@ static int run_embed(const cli_options *o)
     float *features = NULL;
     int64_t *index = NULL, shape[2];
     bool head, trunk;
+    const cli_file outputs[] = { { "--out", o->out }, { "--labels", o->labels }, { "--names", o->names } },
+                   inputs[] = { { "MODEL", o->arguments[0] }, { "--data", o->data } };
 
     if (!o->data) cli_usage_error("needs --data PATH, the images to embed");
     if (!o->out) cli_usage_error("needs --out FILE.npy, the file to write");
+    BW_TRY(cli_outputs_differ(outputs, 3, inputs, 2));
     BW_TRY(bw_dataset_open(&dataset, o->data, o->split, o->format));
     BW_TRY(bw_network_load(&network, o->arguments[0]));
     BW_TRY(cli_check_block(network, o->block));
     int block = o->block < 0 ? bw_network_blocks(network) - 1 : o->block;
     cli_choose_features(&head, &trunk, o, network);
     bw_feature feature = head ? BW_FEATURE_HEAD : BW_FEATURE_TRUNK;
+    BW_TRY(cli_outputs_try(outputs, 3));
+    if (o->names) BW_TRY(check_names(o->names, dataset));
     BW_TRY(bw_embed(&features, &index, &shape[0], network, dataset, block, feature, cli_threads(o),
                     cli_progress_callback, NULL));
     cli_progress_end();

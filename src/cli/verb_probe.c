@@ -1,6 +1,8 @@
 /* `blockwise probe`: a linear classifier on every block of a frozen network. */
+#include "base/folder.h"
 #include "base/memory.h"
 #include "cli/evaluation.h"
+#include "cli/outputs.h"
 #include "cli/progress.h"
 #include "cli/results.h"
 #include "cli/settings.h"
@@ -24,20 +26,14 @@ static json_t *to_json(const bw_probe_result *results, int n)
     return array;
 }
 
-/* RUN/probe.json: the same as --json prints. */
-static bw_status write_record(const char *run, const json_t *value)
+/* The same as --json prints. */
+static bw_status write_record(const char *path, const json_t *value)
 {
     bw_status st = BW_OK;
-    bw_atomic_file file = { 0 };
-    char *text = NULL, path[4096];
-    int n = snprintf(path, sizeof path, "%s/probe.json", run);
-    if (n < 0 || n >= (int)sizeof path) return bw_fail(BW_EIO, "%s: the path is too long", run);
+    char *text = NULL;
     BW_TRY(bw__json_pretty(&text, value));
-    BW_TRY(bw__atomic_open(&file, path));
-    (void)fputs(text, file.stream); /* errors are found at commit */
-    BW_TRY(bw__atomic_commit(&file));
+    BW_TRY(bw__atomic_write(path, text, strlen(text)));
 out:
-    bw__atomic_abandon(&file);
     bw__free(text);
     return st;
 }
@@ -67,9 +63,14 @@ static int run_probe(const cli_options *o)
     bw_dataset *train = NULL, *test = NULL;
     bw_probe_result *results = NULL;
     json_t *json = NULL;
+    char *record = NULL; /* RUN/probe.json */
     int n = 0;
     bw_probe_options options = bw_probe_options_default();
+    const cli_file save = { "--save", o->save }, inputs[] = {
+        { "MODEL", o->arguments[0] }, { "--data", o->data }, { "--train", o->train }, { "--test", o->test }
+    };
 
+    BW_TRY(cli_outputs_differ(&save, 1, inputs, 4));
     BW_TRY(cli_open_splits(&train, &test, o));
     BW_TRY(bw_network_load(&network, o->arguments[0]));
     BW_TRY(cli_check_block(network, o->block));
@@ -82,10 +83,14 @@ static int run_probe(const cli_options *o)
     options.seed = o->seed;
     options.threads = cli_threads(o);
     options.save = o->save;
+    if (cli_is_folder(o->arguments[0])) {
+        BW_TRY(bw__folder_file(&record, o->arguments[0], "probe.json"));
+        BW_TRY(bw__atomic_try(record));
+    }
     BW_TRY(bw_probe(&results, &n, network, train, test, &options, cli_progress_callback, NULL));
     cli_progress_end();
     json = to_json(results, n);
-    if (cli_is_folder(o->arguments[0])) BW_TRY(write_record(o->arguments[0], json));
+    if (record) BW_TRY(write_record(record, json));
     if (o->json) {
         st = cli_print_json(json);
         json = NULL;
@@ -94,6 +99,7 @@ static int run_probe(const cli_options *o)
     }
 out:
     json_decref(json);
+    bw__free(record);
     bw_free(results);
     bw_network_free(network);
     bw_dataset_free(train);

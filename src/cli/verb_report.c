@@ -5,6 +5,7 @@
 #include "cli/evaluation.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "formats/atomic_file.h"
 #include "report/page.h"
 #include "report/pictures.h"
 #include "report/serve.h"
@@ -12,10 +13,12 @@
 
 enum { DEFAULT_IMAGES = 1000, DEFAULT_PORT = 8765 };
 
-/* The page's data: everything but its place. The caller releases *out with json_decref(). */
-static bw_status collect(json_t **out, const cli_options *o)
+/* The page's data. `path`, where it is to go, is tried before what takes long. The caller releases *out with
+ * json_decref(). */
+static bw_status collect(json_t **out, const cli_options *o, const char *path)
 {
     bw_status st = BW_OK;
+    bw_run_facts *facts = NULL; /* [n_arguments] */
     json_t *data = json_object(), *runs = json_array();
     const bw_pictures_options options = { .data = o->data,
                                           .format = o->format,
@@ -29,18 +32,23 @@ static bw_status collect(json_t **out, const cli_options *o)
     (void)json_object_set_new(data, "version", json_string(bw_version()));
     if (o->title) (void)json_object_set_new(data, "title", bw__json_text(o->title));
     (void)json_object_set_new(data, "runs", runs);
+    BW_TRY(BW_ALLOC(&facts, o->n_arguments));
     for (int i = 0; i < o->n_arguments; i++) {
-        json_t *run = NULL, *pictures = NULL;
-        bw_run_facts facts;
-        BW_TRY(bw__run_data(&run, &facts, o->arguments[i], true));
+        json_t *run = NULL;
+        BW_TRY(bw__run_data(&run, &facts[i], o->arguments[i], true));
         (void)json_array_append_new(runs, run);
-        BW_TRY(bw__pictures(&pictures, o->arguments[i], &facts, &options));
-        (void)json_object_set_new(run, "pictures", pictures);
+    }
+    BW_TRY(bw__atomic_try(path));
+    for (int i = 0; i < o->n_arguments; i++) {
+        json_t *pictures = NULL;
+        BW_TRY(bw__pictures(&pictures, o->arguments[i], &facts[i], &options));
+        (void)json_object_set_new(json_array_get(runs, (size_t)i), "pictures", pictures);
     }
     *out = data;
     data = NULL;
 out:
     json_decref(data);
+    bw__free(facts);
     return st;
 }
 
@@ -86,8 +94,8 @@ static int run_report(const cli_options *o)
     if (o->port >= 0) cli_usage_error("--port is for --watch");
     json_t *data = NULL;
     char *path = NULL;
-    BW_TRY(collect(&data, o));
     BW_TRY(page_path(&path, o));
+    BW_TRY(collect(&data, o, path));
     BW_TRY(bw__page_write(path, data));
     cli_progress_end();
     printf("%s\n", path);

@@ -143,15 +143,6 @@ static bw_status write_classifiers(const char *path, const bw_network *network, 
     return bw__probe_file_write(path, network, train, keep, n);
 }
 
-/* Hours of work should not end with a file that cannot be written. */
-static bw_status check_place(const char *path)
-{
-    bw_atomic_file file;
-    bw_status st = bw__atomic_open(&file, path);
-    bw__atomic_abandon(&file);
-    return st;
-}
-
 bw_status bw_probe(bw_probe_result **out, int *out_n, const bw_network *network, const bw_dataset *train,
                    const bw_dataset *test, const bw_probe_options *options, bw_progress_fn progress,
                    void *user)
@@ -171,7 +162,7 @@ bw_status bw_probe(bw_probe_result **out, int *out_n, const bw_network *network,
     BW_TRY(bw__check_splits(train, test, "linear probe"));
     BW_TRY(bw__targets(&targets, network, o.block, o.head, o.trunk, o.concat));
     if (o.save) {
-        BW_TRY(check_place(o.save));
+        BW_TRY(bw__atomic_try(o.save));
         BW_TRY(BW_ALLOC(&keep, targets.n));
     }
     BW_TRY(BW_ALLOC(&results, targets.n));

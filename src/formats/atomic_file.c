@@ -110,6 +110,14 @@ void bw__atomic_abandon(bw_atomic_file *file)
     *file = (bw_atomic_file){ 0 };
 }
 
+bw_status bw__atomic_try(const char *path)
+{
+    bw_atomic_file file;
+    bw_status st = bw__atomic_open(&file, path);
+    bw__atomic_abandon(&file);
+    return st;
+}
+
 bw_status bw__atomic_write(const char *path, const void *data, size_t bytes)
 {
     bw_atomic_file file;

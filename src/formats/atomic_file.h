@@ -23,6 +23,11 @@ bw_status bw__atomic_commit(bw_atomic_file *file);
 /* Removes the temporary file; a no-op after commit. */
 void bw__atomic_abandon(bw_atomic_file *file);
 
+/* Whether bw__atomic_open() has a chance, asked before hours of work whose result is to be written; BW_EIO as
+ * there. A file at `path` is left alone. */
+BW_MUST_CHECK
+bw_status bw__atomic_try(const char *path);
+
 /* All three in one: `path` becomes exactly these bytes, or stays as it was. */
 BW_MUST_CHECK
 bw_status bw__atomic_write(const char *path, const void *data, size_t bytes);

@@ -59,5 +59,6 @@ BLOCKWISE=$program
 expect 0 "" bench step "${step[@]}" --trace "$work/trace.json"
 times 2 0 4 update
 expect 1 "$work/no/trace.json" bench step "${step[@]}" --trace "$work/no/trace.json"
+printf '%s\n' "$stderr" | grep -q '^bench step ' && fail "--trace: found out after the steps: $stderr"
 expect 2 "--trace and --data cannot be given together" bench step "${step[@]}" --trace "$work/trace.json" --data "$work"
 finish

@@ -45,6 +45,31 @@ grep -aq "'shape': (24,)" "$work/l.npy" || fail "the labels are not (24,)"
 expect 0 "" embed "$run" --data "$data" --out "$work/f.npy" --split train --quiet
 says 'f.npy: 48 x 64, block 4, head'
 
+# Outputs that are one file, an input, or cannot be written are found before the images are looked at.
+before_work() {
+  expect "$@"
+  printf '%s\n' "$stderr" | grep -q 'features' && fail "${*:3}: found out after the work: $stderr"
+}
+embed=(embed "$run" --data "$data")
+cd "$work" || exit 1
+before_work 2 "--labels same.npy: the same file as --out" "${embed[@]}" --out same.npy --labels same.npy
+before_work 2 "--names ./same.npy: the same file as --out" "${embed[@]}" --out same.npy --names ./same.npy
+before_work 2 "--names $work/l.npy: the same file as --labels" "${embed[@]}" --out same.npy --labels l.npy --names "$work/l.npy"
+cp "$run/model.safetensors" mine.safetensors
+before_work 2 "--out ./mine.safetensors: the same file as MODEL" embed mine.safetensors --data "$data" --out ./mine.safetensors
+cmp mine.safetensors "$run/model.safetensors" || fail "the model was overwritten"
+before_work 1 "no/f.npy: cannot write" "${embed[@]}" --out no/f.npy
+before_work 1 "no/l.npy: cannot write" "${embed[@]}" --out same.npy --labels no/l.npy
+before_work 1 "no/n.npy: cannot write" "${embed[@]}" --out same.npy --names no/n.npy
+mkdir "$work/feed"
+printf 'P' >"$work/feed/"$'a\nb.png'
+before_work 3 "the name of image 1 has a line feed in it" embed "$run" --data "$work/feed" --out same.npy --names n.txt
+compgen -G 'same.npy*' >/dev/null && fail "an embed that failed left $(echo same.npy*)"
+# The record of a probe in a folder that takes none.
+cp -r "$run" kept
+rm -f kept/probe.json && mkdir kept/probe.json
+before_work 1 "kept/probe.json: cannot write" probe kept --data "$data" --epochs 1
+
 # Without heads.safetensors beside it a trunk is looked at by its own features.
 expect 0 "" export "$run" --format safetensors --out "$work/trunk.safetensors"
 cmp "$work/trunk.safetensors" "$run/model.safetensors" || fail "the exported trunk is another"
