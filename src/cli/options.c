@@ -83,7 +83,8 @@ static const cli_option TABLE[] = {
     { CLI_PROBE, "probe", "FILE",
       "With onnx: classifier behind the feature, from a file of probe --save (default: none)" },
     { CLI_SPLIT, "split", "train|test", "Which images (default: the test split if there is one, else all)" },
-    { CLI_EXPORT_FORMAT, "format", "safetensors|onnx", "Format to write (default: safetensors)" },
+    { CLI_EXPORT_FORMAT, "format", "safetensors|onnx",
+      "Format to write (default: as FILE ends: .safetensors, .onnx)" },
     { CLI_EXPORT_FEATURE, "feature", "head|trunk",
       "With onnx: feature of the block (default: trunk; with --probe as probe has it: head where the model "
       "has heads)" },

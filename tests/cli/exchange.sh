@@ -30,6 +30,18 @@ mkdir b && echo '{"mine": 1}' >b/config.json
 expect 0 'stays as it is' export run --out b/model.safetensors
 [ "$(cat b/config.json)" = '{"mine": 1}' ] || fail "another's config.json was changed"
 
+# The ending of the name says the format too, and nothing is written under a name of the other.
+mkdir e
+expect 0 '' export run --out e/model.onnx
+head -c 200 e/model.onnx | grep -aq blockwise || fail "--out e/model.onnx wrote no ONNX model"
+expect 2 'format safetensors: --out e/x.onnx is a name of onnx files' export run --format safetensors --out e/x.onnx
+expect 2 'format onnx: --out e/x.safetensors is a name of safetensors files' export run --format onnx --out e/x.safetensors
+expect 2 'e/x.pth: ends neither in .safetensors nor in .onnx; give --format' export run --out e/x.pth
+expect 2 'belong to --format onnx' export run --block 2 --out e/x.safetensors
+expect 1 'no/x.onnx: cannot write' export run --out no/x.onnx
+[ "$(ls e)" = model.onnx ] || fail "export left $(ls e)"
+expect 0 '' export run --format safetensors --out e/weights
+
 # The classifier of a probe.
 expect 1 'no/probe.safetensors' probe run --data d --save no/probe.safetensors --epochs 2 --quiet
 expect 0 '' probe run --data d --block 2 --feature both --concat --epochs 2 --quiet --save p.safetensors
@@ -53,4 +65,9 @@ same m.onnx before
 expect 2 'belong to --format onnx' export run --probe p.safetensors --out c/model.safetensors
 # Without its heads the network has trunk features, and those the same classifier.
 expect 0 '' export a/model.safetensors --format onnx --block 2 --probe p.safetensors --out n.onnx
+# One file cannot be two.
+cp a/model.safetensors mine.safetensors
+expect 2 '--save ./mine.safetensors: the same file as MODEL' \
+  probe mine.safetensors --data d --epochs 1 --save ./mine.safetensors
+same mine.safetensors a/model.safetensors
 finish
