@@ -84,7 +84,7 @@ static void steps_beyond_the_last_are_done_with_the_rate_at_the_end(void **state
         bw_config c = SETTINGS("optimizer.final_lr=0.001", "probe.every=1");
         bw_step step;
         const int labels[6] = { 0, 1, 0, 1, 1, 0 };
-        double before = INFINITY;
+        double before = HUGE_VAL;
         c.train.steps = total;
         c.loss.classes = 2;
         training s = make_training(&c);
