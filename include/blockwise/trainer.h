@@ -128,6 +128,11 @@ typedef struct bw_pretrain_options {
     /** Called once before on_start, on rank 0 alone, with the training images, those of `data` too: for what
      *  is to be said of them, by functions that only ask a data set. Borrowed for the call. May be NULL. */
     void (*on_data)(void *user, const bw_dataset *images);
+    /** Called on a rank that has to give up alone (bw_comm_all_failed() is false), on any rank, before it
+     * takes leave of the others, which are perhaps at work and keep it waiting for some seconds: the place
+     * for a program to say why (bw_last_error()) and to call bw_comm_abort(). bw_pretrain() returns `status`
+     * if this returns. May be NULL. */
+    void (*on_failure)(void *user, bw_status status);
 } bw_pretrain_options;
 
 /** Runs until the end, a request to stop, or a failure. Of several ranks the lowest that failed (of a request

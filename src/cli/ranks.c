@@ -10,6 +10,20 @@
 
 static bw_comm *ranks;
 
+/* For another rank to say why and to end the job, also where it takes leave of its neighbours first. */
+enum { PATIENCE_S = 10 };
+
+/* Leaves the word to another rank, for so long; signals do not cut it short, since that is how a launcher
+ * begins to end a job. Whether it has: then somebody has said why. */
+static bool ended_meanwhile(int seconds)
+{
+    struct timespec left = { .tv_sec = seconds };
+    bool signalled = false;
+    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+        signalled = signalled || cli_interrupt_signal() != 0;
+    return signalled;
+}
+
 bw_comm *cli_comm(void)
 {
     return ranks;
@@ -31,9 +45,15 @@ void cli_ranks_exit(int code)
 {
     /* A launcher ends all ranks once one has ended with a failure. The one that speaks shall not be cut off.
      */
-    const struct timespec nap = { .tv_sec = 1 };
-    if (!cli_ranks_speaks()) (void)nanosleep(&nap, NULL);
+    if (!cli_ranks_speaks()) (void)ended_meanwhile(1);
     exit(code);
+}
+
+static void say_as_rank(int rank, int size, const char *message)
+{
+    char host[64] = "";
+    (void)gethostname(host, sizeof host - 1);
+    cli_error("rank %d of %d on %s: %s", rank, size, host, message);
 }
 
 void cli_ranks_join(const cli_verb *verb)
@@ -69,16 +89,13 @@ int cli_ranks_stop_signal(void)
 
 void cli_ranks_say(bw_status status, const char *message)
 {
-    const struct timespec patience = { .tv_sec = 3 };
     int size = bw_comm_size(ranks), rank = bw_comm_rank(ranks);
     bool all = size > 1 && bw_comm_all_failed(ranks);
-    char host[64] = "";
     if (all && (status == BW_EREMOTE || rank != bw_comm_failed_rank(ranks))) return;
     /* A rank that only found another one gone leaves the first word to whoever knows why. */
-    if (status == BW_EREMOTE && size > 1) (void)nanosleep(&patience, NULL);
-    (void)gethostname(host, sizeof host - 1);
+    if (status == BW_EREMOTE && size > 1 && ended_meanwhile(PATIENCE_S)) return;
     if (size == 1 || (all && rank == 0)) /* as one process would say it */
         cli_error("%s", message);
     else
-        cli_error("rank %d of %d on %s: %s", rank, size, host, message);
+        say_as_rank(rank, size, message);
 }

@@ -8,6 +8,7 @@
 #include "cli/verdict_table.h"
 #include "report/verdict_json.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -138,6 +139,13 @@ static bw_request request(void *user)
     return cli_interrupt_take_save() ? BW_SAVE_AND_GO_ON : BW_GO_ON;
 }
 
+/* The others need not be waited for: they end with this rank. */
+static void on_failure(void *user, bw_status status)
+{
+    (void)user;
+    exit(cli_finish(status));
+}
+
 static void show_verdict(const bw_verdict *verdict)
 {
     char line[1024];
@@ -222,7 +230,8 @@ static int run_pretrain(const cli_options *o)
                                      .on_data = on_data,
                                      .on_start = on_start,
                                      .on_step = on_step,
-                                     .request = request };
+                                     .request = request,
+                                     .on_failure = on_failure };
     BW_TRY(bw_pretrain(&pretrain));
     cli_progress_end();
     BW_TRY(show_result(&state, o));

@@ -50,7 +50,8 @@ bw_status bw__comm_receive(bw_comm *comm, void *bytes, size_t n, int from, int t
 /* Where ranks make sure of each other before they go on together. BW_OK where all are BW_OK. Otherwise the
  * lowest rank that failed returns `own`, with its message, and all others BW_EREMOTE, with
  * bw_comm_remote_status() its status: so one of them speaks. Over all ranks of the program,
- * bw_comm_all_failed() is true from then on. With one rank `own`. */
+ * bw_comm_all_failed() is true from then on, until all ranks agree that they are BW_OK. With one rank `own`.
+ */
 BW_MUST_CHECK
 bw_status bw__comm_agree(bw_comm *comm, bw_status own);
 /* The same in one message with the largest of each of `most` [n] over ranks, in place. */

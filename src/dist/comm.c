@@ -54,9 +54,14 @@ bw_status bw__comm_agree_on(bw_comm *comm, bw_status own, int64_t *most, int n)
     if (st != BW_OK) return own != BW_OK ? own : st;
     for (int i = 0; i < n; i++)
         most[i] = values[1 + i];
-    if (values[0] == 0) return BW_OK;
-    /* Ranks outside of a part know nothing of it. */
-    comm->world->all_failed = comm->size == comm->world->size;
+    const bool all = comm->size == comm->world->size; /* ranks outside of a part know nothing of it */
+    if (values[0] == 0) {
+        /* A failure before this, of another run, is over. */
+        if (all) comm->world->all_failed = false;
+        if (all) comm->world->remote = BW_OK;
+        return BW_OK;
+    }
+    comm->world->all_failed = all;
     comm->world->failed_rank = comm->size - (int)(values[0] / STATUSES);
     comm->world->remote = (bw_status)(-(values[0] % STATUSES));
     if (values[0] == mine) return own;

@@ -23,7 +23,10 @@ static void release(bw_pretraining *r)
     bw__events_close(r->events);
     bw__free(r->history);
     bw__loader_free(r->loader);
-    bw__step_records_free(r->records, r->status);
+    /* Neighbours are told what ended the run, wherever that began. */
+    const bw_status why = r->status == BW_EREMOTE ? bw_comm_remote_status(r->comm) : r->status;
+    bw__step_records_free(r->records, why);
+    if (r->trainer && why != BW_OK) r->trainer->failed = why;
     bw_trainer_free(r->trainer);
     bw_network_free(r->network);
     bw_dataset_free(r->opened);
@@ -300,8 +303,8 @@ static bw_request decide(bw_pretraining *r, bw_request asked)
 }
 
 /* A failure in the middle of a step, where ranks wait for each other, is of one rank alone and not agreed on:
- * whoever started the ranks ends them all. That the training diverged all of one row find at the same place.
- */
+ * whoever started the ranks ends them all. That the training diverged all of one row find at the same place,
+ * and one of them says it. */
 static bw_status one_step(bw_pretraining *r, bw_request *request, double *last_s)
 {
     const bw_batch *batch = NULL;
@@ -311,8 +314,7 @@ static bw_status one_step(bw_pretraining *r, bw_request *request, double *last_s
     if (st != BW_OK) return st;
     BW_ASSERT(!r->loader || (batch && batch->step == bw_trainer_steps_done(r->trainer)));
     st = bw_trainer_step(r->trainer, &step, batch ? batch->images : NULL, batch ? batch->labels : NULL);
-    if (st == BW_ENONFINITE && r->grid.rows > 1) return not_finite(r);
-    if (st == BW_ENONFINITE) return bw__pretrain_agree(r, not_finite(r));
+    if (st == BW_ENONFINITE) return bw__comm_agree(r->grid.rows > 1 ? r->grid.batch : r->comm, not_finite(r));
     if (st != BW_OK) return st;
     r->network->steps = step.step;
     if (batch) bw__events_views(r->events, step.step, batch->images, batch->n);
@@ -420,6 +422,8 @@ bw_status bw_pretrain(const bw_pretrain_options *options)
     BW_TRY(bw__pretrain_agree(&r, bw__pretrain_leads(&r) ? finish(&r) : BW_OK));
 out:
     r.status = st;
+    if (st != BW_OK && options->on_failure && !bw_comm_all_failed(r.comm))
+        options->on_failure(options->user, st);
     release(&r);
     return st;
 }

@@ -67,7 +67,7 @@ struct bw_trainer {
     bool relays_input; /* the input of the first own block comes from the row before; else it is the views, or
                           for tests and measures in their place what that block gets, f32 */
     bw_relay *relay;   /* NULL with one row */
-    bw_status failed;  /* of the last step */
+    bw_status failed;  /* of the last step, or of the run that ends between steps */
     /* Hooks of tests; all NULL or false in use. */
     bool all_forwards_first; /* the authors' order: nothing is released before the last block's forward */
     void (*on_grads)(void *user, int block, const float *grads); /* before each update */

@@ -66,6 +66,10 @@ for ((i = 0; i < 32; i++)); do
 done
 at_once 3 "[0-9]+ of 32 images cannot be read, more than data.max_bad 0.1" "damaged images" 2 \
   pretrain --data "$work/damaged" --out "$work/bad" "${tiny[@]}" --set data.max_bad=0.1
+for n in 2 4; do
+  at_once 3 "rank 0 of $n on .*: [0-9]+ of 32 images cannot be read" "damaged images and rows of $n ranks" $n \
+    pretrain --data "$work/damaged" --out "$work/bad$n" "${tiny[@]}" --set data.max_bad=0.1 --set parallel.block=2
+done
 
 # A failure that one rank meets alone, while the others wait for it in the end.
 start "$work/alone" 2 "${tiny[@]}" --set train.epochs=40

@@ -109,7 +109,8 @@ static const char *in_root(const char *run, const char *name)
 
 typedef struct session {
     int64_t stop_at; /* asked for by this rank alone; 0: never */
-    int64_t asked, starts, steps;
+    int64_t asked, starts, steps, failures;
+    bw_status failure;
 } session;
 
 static void on_start(void *user, int64_t total, int64_t first, int64_t images)
@@ -132,6 +133,13 @@ static bw_request ask(void *user)
     return ++s->asked == s->stop_at ? BW_SAVE_AND_STOP : BW_GO_ON;
 }
 
+static void on_failure(void *user, bw_status status)
+{
+    session *s = user;
+    s->failures++;
+    s->failure = status;
+}
+
 static bw_dataset *own, *own_test; /* in place of the folder `data`, where they are there */
 
 static bw_status pretrain(session *s, bw_comm *comm, const char *run, bool resume)
@@ -146,7 +154,8 @@ static bw_status pretrain(session *s, bw_comm *comm, const char *run, bool resum
                               .user = s,
                               .on_start = on_start,
                               .on_step = on_step,
-                              .request = ask };
+                              .request = ask,
+                              .on_failure = on_failure };
     return bw_pretrain(&o);
 }
 
@@ -270,6 +279,7 @@ static void too_many_unreadable_images_end_all_ranks_at_the_step_of_one(void **s
     CHECK_OK(bw__comm_barrier(ranks));
     bw_status st = pretrain(&s, ranks, "many", false);
     assert_true(bw_comm_all_failed(ranks));
+    assert_int_equal(s.failures, 0);
     if (!first_rank()) {
         assert_int_equal(st, BW_EREMOTE);
         assert_int_equal(bw_comm_remote_status(ranks), BW_EDATA);
@@ -278,6 +288,24 @@ static void too_many_unreadable_images_end_all_ranks_at_the_step_of_one(void **s
     assert_int_equal(st, BW_EDATA);
     assert_string_equal(bw_last_error(), message);
     assert_int_equal(s.steps, steps);
+}
+
+/* The second row waits for the first, which finds between two steps that it cannot go on. */
+static void a_row_that_gives_up_tells_the_others_why(void **state)
+{
+    (void)state;
+    session s = { 0 };
+    char rows[64];
+    for (int i = 0; i < 10 && first_rank(); i++)
+        damage(i);
+    CHECK_OK(bw__comm_barrier(ranks));
+    (void)snprintf(rows, sizeof rows, "parallel={data: %d, block: 2}", bw_comm_size(ranks) / 2);
+    CHECK_OK(bw_config_set(&config, rows));
+    bw_status st = pretrain(&s, ranks, "many", false);
+    assert_int_equal(st, first_rank() ? BW_EDATA : BW_EREMOTE);
+    assert_int_equal(s.failures, 1);
+    assert_int_equal(s.failure, st);
+    if (!first_rank()) assert_int_equal(bw_comm_remote_status(ranks), BW_EDATA);
 }
 
 static void a_request_to_one_rank_stops_all_and_one_rank_goes_on(void **state)
@@ -392,16 +420,15 @@ static bw_status diverge_in_step_21(void *user, bw_rule_call *call)
     return BW_OK;
 }
 
-/* Of rows, a rank finds alone that its blocks diverged, and it knows no folder. Rows in front run ahead, but
- * not as far as the next checkpoint, where they would wait for it. */
-static void a_row_that_diverges_says_what_is_left(void **state)
+/* The last row does. Rows in front run ahead, but not as far as the next checkpoint, where they would wait
+ * for it. */
+static bw_status diverge(int data_ranks)
 {
-    (void)state;
     char rows[64];
-    bool last = bw_comm_rank(ranks) == bw_comm_size(ranks) - 1;
     const bw_rule rule = { .name = "diverge", .run = diverge_in_step_21 };
     CHECK_OK(bw_rule_register(&rule));
-    (void)snprintf(rows, sizeof rows, "parallel={data: 1, block: %d}", bw_comm_size(ranks));
+    (void)snprintf(rows, sizeof rows, "parallel={data: %d, block: %d}", data_ranks,
+                   bw_comm_size(ranks) / data_ranks);
     CHECK_OK(bw_config_set(&config, rows));
     CHECK_OK(bw_config_set(&config, "blocks[4].loss={name: custom, rule: diverge}"));
     CHECK_OK(bw_config_set(&config, "checkpoint.every=20"));
@@ -410,13 +437,28 @@ static void a_row_that_diverges_says_what_is_left(void **state)
     bw_pretrain_options o = {
         .config = &config, .comm = ranks, .data = data, .out = first_rank() ? in_root("many", "") : NULL
     };
-    bw_status st = bw_pretrain(&o);
-    assert_int_equal(st, last ? BW_ENONFINITE : BW_EREMOTE);
+    return bw_pretrain(&o);
+}
+
+/* It knows no folder. */
+static void a_row_that_diverges_says_what_is_left(void **state)
+{
+    (void)state;
+    bool last = bw_comm_rank(ranks) == bw_comm_size(ranks) - 1;
+    assert_int_equal(diverge(1), last ? BW_ENONFINITE : BW_EREMOTE);
     if (!last) return;
     const char *message = bw_last_error();
     if (!strstr(message, "training diverged at step 21, block 4") ||
         !strstr(message, "is that of step 20 in the run's folder/checkpoints"))
         fail_msg("got '%s'", message);
+}
+
+static void one_rank_of_a_row_that_diverges_says_so(void **state)
+{
+    (void)state;
+    if (bw_comm_size(ranks) != 4) return;
+    assert_int_equal(diverge(2), bw_comm_rank(ranks) == 2 ? BW_ENONFINITE : BW_EREMOTE);
+    if (bw_comm_rank(ranks) == 3) assert_int_equal(bw_comm_remote_status(ranks), BW_ENONFINITE);
 }
 
 int main(void)
@@ -433,6 +475,8 @@ int main(void)
         cmocka_unit_test_setup(hosts_with_other_images_are_refused, fresh),
         cmocka_unit_test_setup(divergence_ends_all_ranks_with_one_message, fresh),
         cmocka_unit_test_setup(a_row_that_diverges_says_what_is_left, fresh),
+        cmocka_unit_test_setup(one_rank_of_a_row_that_diverges_says_so, fresh),
+        cmocka_unit_test_setup(a_row_that_gives_up_tells_the_others_why, fresh),
     };
     return RANKS_MAIN(tests);
 }
