@@ -56,6 +56,14 @@ static void say_as_rank(int rank, int size, const char *message)
     cli_error("rank %d of %d on %s: %s", rank, size, host, message);
 }
 
+/* This host's program may be the only one without, and the others wait for it: where the rank that speaks for
+ * all has not ended them by now. */
+static void say_that_there_is_no_mpi(void)
+{
+    if (cli_ranks_speaks() || ended_meanwhile(3)) return;
+    say_as_rank(bw_launched_rank(), bw_launched_ranks(), bw_last_error());
+}
+
 void cli_ranks_join(const cli_verb *verb)
 {
     if (!verb->on_ranks) {
@@ -65,6 +73,7 @@ void cli_ranks_join(const cli_verb *verb)
     }
     bw_status st = bw_comm_start(&ranks);
     if (st == BW_OK) return;
+    if (st == BW_EINVAL && strcmp(bw_comm_library(), "none") == 0) say_that_there_is_no_mpi();
     if (st == BW_EINVAL) cli_usage_error("%s", bw_last_error());
     exit(cli_finish(st));
 }

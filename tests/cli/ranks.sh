@@ -31,7 +31,7 @@ if [ "$library" = none ]; then
   # The environment is all that such a build has of a launcher.
   for rank in 0 3; do
     message="^blockwise: pretrain: started as one of 4 ranks, but this build has no MPI"
-    [ "$rank" = 0 ] || message=""
+    [ "$rank" = 0 ] || message="^blockwise: pretrain: rank 3 of 4 on $(uname -n): started as one of 4 ranks, but this"
     once 2 0 "$message" env OMPI_COMM_WORLD_SIZE=4 OMPI_COMM_WORLD_RANK="$rank" "$BLOCKWISE" "${pretrain[@]}"
     once 2 0 "$message" env PMI_SIZE=4 PMI_RANK="$rank" "$BLOCKWISE" "${pretrain[@]}"
   done
@@ -60,6 +60,11 @@ once 3 0 "rank 2 of 3 on $(uname -n): $work/none: " "${mpirun[@]}" 3 bash -c '
   exec "$@" --data "$data" --set optimizer.lr=$lr' \
   bash "$work/data" "$work/none" "$BLOCKWISE" pretrain --out "$work/run" "${tiny[@]}" --set train.batch=24
 [ ! -e "$work/run" ] || fail "a run that could not begin has left a folder"
+# One host has a program without MPI, or all have.
+once 2 0 "rank 1 of 2 on $(uname -n): started as one of 2 ranks, but this build has no MPI" "${mpirun[@]}" 2 bash -c '
+  [ "${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-}}" = 1 ] && shift
+  exec "$1" "${@: -5}"' bash "$BLOCKWISE" "$BLOCKWISE_ALONE" "${pretrain[@]}"
+once 2 0 "pretrain: started as one of 3 ranks, but this build has no MPI" "${mpirun[@]}" 3 "$BLOCKWISE_ALONE" "${pretrain[@]}"
 # The launcher of another library: every rank would be alone.
 other=(PMI_SIZE=3 PMI_RANK=0)
 [ "${library#Open MPI}" != "$library" ] || other=(OMPI_COMM_WORLD_SIZE=3 OMPI_COMM_WORLD_RANK=0)
