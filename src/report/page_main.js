@@ -1,14 +1,18 @@
 /* Puts the page together from its data, and keeps it up to date where a run is watched. */
 
-/* Curves: of one run, a curve for each block; of several, a curve for each run and one block at a time. */
+function mostBlocks(runs) { return Math.max(0, ...runs.map(run => run.curves ? run.curves.blocks : 0)); }
+
+/* Curves: of one run, a curve for each block; of several, a curve for each run and one block at a time. What a run end
+ * to end has, one curve or one for each of its cuts, ends with the last block, as in ofBlock(). */
 function curveSeries(runs, set, name, block) {
   const series = [];
   runs.forEach((run, r) => {
     const curves = set === "knn" ? run.pictures && run.pictures.knn_over_time : run.curves && run.curves[set];
     if (!curves || !curves.block) return;
+    const last = run.settings["train.order"] === "end-to-end" ? mostBlocks(runs) : curves.block.length;
     curves.block.forEach((values, k) => {
       const several = runs.length > 1, has = values[name] && values[name].some(isNumber);
-      if (!has || (several && k + 1 !== block)) return;
+      if (!has || (several && k + 1 + last - curves.block.length !== block)) return;
       series.push({ label: several ? run.label : `block ${k + 1}`, x: curves.step, values: values[name],
         index: several ? r : k, of: several ? runs.length : curves.block.length });
     });
@@ -72,7 +76,7 @@ function drawCurves(place, runs, block) {
 }
 
 function curvesPart(runs) {
-  const blocks = Math.max(0, ...runs.map(run => run.curves ? run.curves.blocks : 0));
+  const blocks = mostBlocks(runs);
   if (blocks === 0) return null;
   const place = h("div", { id: "curve-plots" }), several = runs.length > 1;
   let block = chosenBlock > 0 && chosenBlock <= blocks ? chosenBlock : blocks;

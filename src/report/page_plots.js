@@ -23,9 +23,13 @@ function mergedRows(series, ends) {
 }
 
 function swatch(style) {
-  const line = h("span", { class: "swatch", "aria-hidden": "true" });
-  line.style.borderTopColor = style.color;
-  line.style.borderTopStyle = !style.dash ? "solid" : style.dash[0] < 5 ? "dotted" : "dashed";
+  const line = h("span", { class: "swatch", "aria-hidden": "true" }), stops = [];
+  let at = 0;
+  (style.dash || [1]).forEach((px, i) => {
+    const color = i % 2 === 0 ? style.color : "transparent";
+    stops.push(`${color} ${at}px`, `${color} ${at += px}px`);
+  });
+  line.style.background = `repeating-linear-gradient(90deg, ${stops.join(", ")})`;
   return line;
 }
 

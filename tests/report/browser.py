@@ -157,6 +157,9 @@ def look_at_one_run(browser, path):
     show(browser, None, 1200, False)
     light = browser.execute_script(looks)
     check(all(a != b for a, b in zip(dark, light)), f"the same in light and dark: {light} {dark}")
+    dashes = browser.execute_script(f"return [...{LOSS}.figure.querySelectorAll('.swatch')]"
+                                    ".map(e => e.style.background.replace(/rgb[^)]*\\)/g, ''))")
+    check(len(set(dashes)) == 4, f"swatches of the four blocks look alike: {dashes}")
     no_errors(browser, "one run")
 
 
@@ -223,6 +226,22 @@ def look_at_two_runs(browser, path):
     no_errors(browser, "two runs")
 
 
+def look_at_other_blocks(browser, path):
+    """A run of four blocks beside one end to end, whose curves are those of the last block; kNN is of all its cuts."""
+    show(browser, "file://" + path, 1200)
+    names = "return Object.fromEntries(plots.map(p => [p.options.title, p.options.series.map(s => s.label)]))"
+    both = ["Loss", "Term on_diag", "Gradient norm", "Effective rank", "Embedding std", "Dead channels, %", "kNN, %"]
+    found = browser.execute_script(names)
+    for title in both:
+        check(found.get(title) == ["run", "whole"], f"last block: curves of {title} are {found.get(title)}")
+    browser.find_element(By.ID, "block").send_keys("1")
+    found = browser.execute_script(names)
+    for title in both:
+        wanted = ["run", "whole"] if title.startswith("kNN") else ["run"]
+        check(found.get(title) == wanted, f"block 1: curves of {title} are {found.get(title)}")
+    no_errors(browser, "end to end beside blocks")
+
+
 def status_of(url, method="GET", host=None, known=None):
     request = urllib.request.Request(url, method=method, data=b"x" if method == "POST" else None)
     if host:
@@ -267,13 +286,14 @@ def watch(browser, address, metrics, growing):
 
 
 def main():
-    one, two, end_to_end, address, metrics, growing, work = sys.argv[1:]
+    one, two, mixed, end_to_end, address, metrics, growing, work = sys.argv[1:]
     browser = open_browser(work)
     try:
         look_at_one_run(browser, one)
         look_at_end_to_end(browser, end_to_end)
         use_keys(browser, one)
         look_at_two_runs(browser, two)
+        look_at_other_blocks(browser, mixed)
         watch(browser, address.strip(), metrics, growing)
     finally:
         browser.quit()

@@ -21,6 +21,7 @@ echo '[{"block":3,"feature":"head","top1":30,"top5":90},{"block":4,"feature":"he
 expect 0 "" report "$work/run" --quiet
 expect 0 "" report "$work/whole" --quiet
 expect 0 "" report "$work/run" "$work/<b>other & \"quoted\"" --out "$work/two.html" --quiet
+expect 0 "" report "$work/run" "$work/whole" --out "$work/mixed.html" --quiet
 
 # A run of which ten steps are there.
 cp -r "$work/run" "$work/growing"
@@ -40,7 +41,7 @@ expect 1 "127.0.0.1:$port: cannot serve: .*--port" report "$work/run" --watch --
 expect 3 "not a run folder" report "$work/data" --watch --port 0
 
 checks=$((checks + 1))
-timeout 240 /usr/bin/python3 "$here/browser.py" "$work/run/report.html" "$work/two.html" "$work/whole/report.html" "$(cat "$work/address")" \
+timeout 240 /usr/bin/python3 "$here/browser.py" "$work/run/report.html" "$work/two.html" "$work/mixed.html" "$work/whole/report.html" "$(cat "$work/address")" \
   "$work/run/metrics.jsonl" "$work/growing" "$work" || fail "the browser found mistakes"
 checks=$((checks + 1))
 kill -INT "$watch"
