@@ -92,7 +92,9 @@ for standard in c++11 c++17; do
 done
 
 # --- find_package, the shared and the static library ---
+# A prefix with a space in its name.
 mkdir "$tmp/project"
+cp -r "$tmp/prefix" "$tmp/a prefix"
 cat >"$tmp/project/CMakeLists.txt" <<'CMAKE'
 cmake_minimum_required(VERSION 3.20)
 project(user LANGUAGES C CXX)
@@ -110,7 +112,7 @@ if(blockwise_FOUND)
 endif()
 CMAKE
 cp "$tmp/uses.cpp" "$tmp/project"
-env -u PKG_CONFIG_PATH cmake -S "$tmp/project" -B "$tmp/build" -DCMAKE_PREFIX_PATH="$tmp/prefix" \
+env -u PKG_CONFIG_PATH cmake -S "$tmp/project" -B "$tmp/build" -DCMAKE_PREFIX_PATH="$tmp/a prefix" \
     -DEXAMPLES="$BW_SOURCE/examples" >"$tmp/log" 2>&1 || fail "find_package fails"
 cmake --build "$tmp/build" >"$tmp/log" 2>&1 || fail "what find_package gives does not build"
 "$tmp/build/cpp" >/dev/null || fail "the program of find_package in C++ fails"
