@@ -12,21 +12,23 @@ enum { LONGEST = 127, PATH_ROOM = 4096 };
 int bw__word_distance(const char *a, const char *b)
 {
     size_t m = strnlen(a, LONGEST), n = strnlen(b, LONGEST);
-    int row[LONGEST + 1];
+    int rows[3][LONGEST + 1]; /* [i % 3]: of the first i letters of a and j of b */
     for (size_t j = 0; j <= n; j++)
-        row[j] = (int)j;
+        rows[0][j] = (int)j;
     for (size_t i = 1; i <= m; i++) {
-        int diagonal = row[0];
+        const int *above = rows[(i - 1) % 3], *second = rows[(i + 1) % 3];
+        int *row = rows[i % 3];
         row[0] = (int)i;
         for (size_t j = 1; j <= n; j++) {
-            int replaced = diagonal + (a[i - 1] != b[j - 1]);
-            int inserted = row[j - 1] + 1, removed = row[j] + 1;
-            int best = inserted < removed ? inserted : removed;
-            diagonal = row[j];
-            row[j] = replaced < best ? replaced : best;
+            int best = above[j - 1] + (a[i - 1] != b[j - 1]);
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            if (above[j] + 1 < best) best = above[j] + 1;
+            bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped && second[j - 2] + 1 < best) best = second[j - 2] + 1;
+            row[j] = best;
         }
     }
-    return row[n];
+    return rows[m % 3][n];
 }
 
 /* The beginning of a word is near. */
@@ -35,10 +37,11 @@ static int distance_to(const char *word, const char *entry)
     return word[0] && strncmp(word, entry, strlen(word)) == 0 ? 0 : bw__word_distance(word, entry);
 }
 
-/* Beyond half of the letters a hint would be a guess. */
-static bool is_near(int distance, const char *entry)
+/* One mistake in a word of two to four letters, two in one of five to seven: beyond that a hint would be a
+ * guess. */
+static bool is_near(int distance, const char *word)
 {
-    return 2 * distance <= (int)strlen(entry);
+    return 3 * distance <= (int)strlen(word) + 1;
 }
 
 const char *bw__nearest(const char *word, const char *const *words, int n)
@@ -51,7 +54,7 @@ const char *bw__nearest(const char *word, const char *const *words, int n)
         nearest = words[i];
         least = d;
     }
-    return nearest && is_near(least, nearest) ? nearest : NULL;
+    return nearest && is_near(least, word) ? nearest : NULL;
 }
 
 /* --- paths --- */
@@ -66,8 +69,7 @@ static void nearest_in_folder(char nearest[NAME_MAX + 1], const char *folder, co
     for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         if (entry->d_name[0] == '.' && word[0] != '.') continue;
         int d = distance_to(word, entry->d_name);
-        if (d > least || (d == least && strcmp(entry->d_name, nearest) > 0) || !is_near(d, entry->d_name))
-            continue;
+        if (d > least || (d == least && strcmp(entry->d_name, nearest) > 0) || !is_near(d, word)) continue;
         least = d;
         (void)snprintf(nearest, NAME_MAX + 1, "%s", entry->d_name);
     }

@@ -3,7 +3,8 @@
 #define BW_BASE_NEAREST_H
 #include <stddef.h>
 
-/* Levenshtein's distance of the first 127 bytes: how many letters must change, come or go. */
+/* Distance of the first 127 bytes: how many letters must change, come, go, or change places with the next
+ * one, none of them twice (optimal string alignment). */
 int bw__word_distance(const char *a, const char *b);
 
 /* The entry of `words` [n] nearest to `word`, which may be its beginning; NULL where none is near. */

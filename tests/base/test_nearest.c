@@ -11,6 +11,8 @@ static void distance_counts_letters_that_change_come_or_go(void **state)
     assert_int_equal(bw__word_distance("kitten", "sitting"), 3);
     assert_int_equal(bw__word_distance("sitting", "kitten"), 3);
     assert_int_equal(bw__word_distance("knn", "knn"), 0);
+    assert_int_equal(bw__word_distance("stpe", "step"), 1); /* or change places */
+    assert_int_equal(bw__word_distance("probe", "rpoeb"), 2);
 }
 
 static void nearest_is_the_closest_or_none(void **state)
@@ -21,6 +23,7 @@ static void nearest_is_the_closest_or_none(void **state)
     assert_string_equal(bw__nearest("pre", words, 3), "pretrain"); /* its beginning */
     assert_string_equal(bw__nearest("plam", words, 3), "plan");
     assert_null(bw__nearest("knn", words, 3));
+    assert_null(bw__nearest("flag", words, 3)); /* two of four letters: a guess */
     assert_null(bw__nearest("", words, 3));
 }
 
@@ -42,6 +45,9 @@ static void hint_names_what_is_missing_and_what_is_near(void **state)
     (void)snprintf(path, sizeof path, "%s/photos/zebra", root);
     bw__missing_hint(hint, sizeof hint, path);
     assert_string_equal(hint, "");
+    (void)snprintf(path, sizeof path, "%s/phone", root);
+    bw__missing_hint(hint, sizeof hint, path);
+    assert_string_equal(hint, ""); /* two of five letters and one more */
     bw__missing_hint(hint, 9, "/fotso");
     assert_true(strlen(hint) < 9);
 }
