@@ -139,8 +139,7 @@ bw_status cli_inspect_run(const char *folder, bool as_json)
     bw_status st = BW_OK;
     run_report *r = NULL;
 
-    if (!run_file(path, folder, BW_RUN_CONFIG))
-        return bw_fail(BW_EDATA, "%s: not a run folder: it has no %s", folder, BW_RUN_CONFIG);
+    if (!run_file(path, folder, BW_RUN_CONFIG)) return bw__run_refuse(folder);
     BW_TRY(BW_ALLOC(&r, 1));
     r->folder = folder;
     r->config = bw_config_default();

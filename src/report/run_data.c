@@ -45,7 +45,7 @@ static bw_status load_config(bw_config *config, json_t *o, const char *run)
     size_t bytes;
     *config = bw_config_default();
     BW_TRY(find_file(&path, run, BW_RUN_CONFIG));
-    if (!path) BW_TRY(bw_fail(BW_EDATA, "%s: not a run folder: it has no %s", run, BW_RUN_CONFIG));
+    if (!path) BW_TRY(bw__run_refuse(run));
     st = bw_config_load_file(config, path);
     if (st == BW_EINVAL) st = BW_EDATA; /* a damaged file, not the user's words */
     if (st != BW_OK) goto out;

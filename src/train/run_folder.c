@@ -2,6 +2,7 @@
 #include "train/run_folder.h"
 #include "base/memory.h"
 #include "base/folder.h"
+#include "base/nearest.h"
 #include "formats/atomic_file.h"
 #include <dirent.h>
 #include <errno.h>
@@ -191,4 +192,15 @@ bw_status bw__run_write_config(bw_run_folder *run, const bw_config *config)
     if (st == BW_OK) st = bw__run_write(run, BW_RUN_CONFIG, yaml);
     bw__free(yaml);
     return st;
+}
+
+bw_status bw__run_refuse(const char *folder)
+{
+    enum { HINT_ROOM = 2048 };
+    char hint[HINT_ROOM];
+    struct stat info;
+    if (stat(folder, &info) == 0 || errno != ENOENT)
+        return bw_fail(BW_EDATA, "%s: not a run folder: it has no %s", folder, BW_RUN_CONFIG);
+    bw__missing_hint(hint, sizeof hint, folder);
+    return bw_fail(BW_EDATA, "%s: no such run folder%s", folder, hint);
 }

@@ -26,6 +26,11 @@ typedef enum bw_run_state {
 BW_MUST_CHECK
 bw_status bw__run_look(bw_run_state *out, const char *folder, const bw_config *config, bool resume);
 
+/* For readers who found no config.yaml in `folder`. Always BW_EDATA: it is no run, or there is nothing, with
+ * what is near (base/nearest.h). */
+BW_MUST_CHECK
+bw_status bw__run_refuse(const char *folder);
+
 typedef struct bw_run_folder bw_run_folder;
 
 /* Makes the folder, locks it against other processes, looks again under the lock, and removes what a killed

@@ -120,7 +120,8 @@ has "$work/report.html" '"name":"run".*"name":"random"'
 # Refusals.
 expect 2 "needs RUN" report
 expect 3 "data: not a run folder: it has no config.yaml" report "$work/data"
-expect 3 "nothing: not a run folder" report "$work/run" "$work/nothing" --out "$work/half.html"
+expect 3 "rum: no such run folder; did you mean '$work/run'\?" report "$work/rum"
+expect 3 "nothing: no such run folder" report "$work/run" "$work/nothing" --out "$work/half.html"
 nothing_at "$work/half.html"
 expect 1 "no/such" report "$work/run" --out "$work/no/such/page.html"
 [ "$(printf '%s\n' "$stderr" | wc -l)" = 1 ] || fail "--out: found out after the work: $stderr"
