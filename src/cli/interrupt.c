@@ -15,7 +15,7 @@ static void on_signal(int number)
     }
     if (stop_signal != 0 && number == SIGINT) _exit(128 + SIGINT);
     stop_signal = number;
-    static const char text[] = "\nending after the step at hand; Ctrl-C once more ends at once\n";
+    static const char text[] = "\nending as soon as possible; Ctrl-C once more ends at once\n";
     const int kept = errno;
     if (number == SIGINT && says && write(STDERR_FILENO, text, sizeof text - 1) < 0) says = 0;
     errno = kept;

@@ -158,12 +158,26 @@ static int64_t parse_integer(const char *option, const char *text, int64_t least
     return value;
 }
 
-static double parse_positive(const char *option, const char *text)
+static bool parse_real(double *out, const char *text)
 {
     char *end;
-    double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !(value > 0.0) || !isfinite(value))
+    *out = strtod(text, &end);
+    return end != text && *end == '\0' && isfinite(*out);
+}
+
+static double parse_positive(const char *option, const char *text)
+{
+    double value;
+    if (!parse_real(&value, text) || !(value > 0.0))
         cli_usage_error("--%s %s: not a number above 0", option, text);
+    return value;
+}
+
+static double parse_not_negative(const char *option, const char *text)
+{
+    double value;
+    if (!parse_real(&value, text) || !(value >= 0.0))
+        cli_usage_error("--%s %s: not a number, 0 or above", option, text);
     return value;
 }
 
@@ -265,7 +279,7 @@ static bool parse_value(cli_options *o, cli_key key, const char *text)
         o->lr_classifier = parse_positive("lr-classifier", text);
         return true;
     case CLI_WEIGHT_DECAY:
-        o->weight_decay = parse_positive("weight-decay", text);
+        o->weight_decay = parse_not_negative("weight-decay", text);
         return true;
     case CLI_TEST_IMAGES:
         o->test_images = parse_integer("test-images", text, 1, INT64_MAX);

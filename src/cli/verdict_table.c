@@ -48,9 +48,10 @@ static void add_pair(char *text, size_t size, const double pair[2], double facto
     add(text, size, "  %*s", PAIR_WIDTH, both);
 }
 
-/* Columns beside block, loss and verdict, which are always there. */
+/* Columns beside block, loss and verdict, which are always there. `change`: the loss is that of both ends of
+ * the run, else of the last one. */
 typedef struct columns {
-    bool probe, rank, std, dead, terms, norm;
+    bool change, probe, rank, std, dead, terms, norm;
 } columns;
 
 /* Where one does not fit, no later one is taken in its place. */
@@ -66,7 +67,8 @@ static columns choose(const bw_verdict *v, int width)
 {
     enum { BLOCK = 5, GAP = 2, PAIR = GAP + PAIR_WIDTH, TERM = GAP + TERM_WIDTH, VERDICT = GAP + 16 };
     int room = (width > 0 ? width : INT_MAX) - BLOCK - PAIR - VERDICT;
-    columns c = { .probe = bw__verdict_has_probe(v) && fits(&room, TERM) };
+    columns c = { .change = room >= 0 };
+    c.probe = bw__verdict_has_probe(v) && fits(&room, TERM);
     c.rank = fits(&room, PAIR);
     c.std = fits(&room, PAIR);
     c.dead = fits(&room, PAIR);
@@ -77,7 +79,7 @@ static columns choose(const bw_verdict *v, int width)
 
 static void heading(char *text, size_t size, const bw_verdict *v, columns c)
 {
-    add(text, size, "block  %*s", PAIR_WIDTH, "loss");
+    add(text, size, "block  %*s", c.change ? PAIR_WIDTH : TERM_WIDTH, "loss");
     for (int i = 0; i < v->terms && c.terms; i++)
         add(text, size, "  %*s", TERM_WIDTH, v->term_name[i]);
     if (c.std) add(text, size, "  %*s", PAIR_WIDTH, "embedding std");
@@ -92,7 +94,10 @@ static void row(char *text, size_t size, const bw_verdict *v, int k, columns c)
 {
     const bw_block_verdict *b = &v->block[k];
     add(text, size, "%5d", k + 1);
-    add_pair(text, size, b->loss, 1.0, SHORT);
+    if (c.change)
+        add_pair(text, size, b->loss, 1.0, SHORT);
+    else
+        add_number(text, size, b->loss[1]);
     for (int i = 0; i < v->terms && c.terms; i++)
         add_number(text, size, b->term[i]);
     if (c.std) add_pair(text, size, b->embedding_std, 1.0, 2);

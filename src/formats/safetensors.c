@@ -91,8 +91,10 @@ static bw_status parse_header(bw_st_file *file, const char *path, size_t *data_s
         return bw_fail(BW_EDATA, "%s: not a safetensors file: only %zu bytes", path, file->bytes);
     memcpy(&length, file->text, sizeof length);
     if (length > HEADER_LIMIT)
-        return bw_fail(BW_EDATA, "%s: not a safetensors file: header of %llu bytes, the limit is %llu", path,
-                       (unsigned long long)length, (unsigned long long)HEADER_LIMIT);
+        return bw_fail(BW_EDATA,
+                       "%s: not a safetensors file: its first 8 bytes are not the length of a header (%llu, "
+                       "the limit is %llu)",
+                       path, (unsigned long long)length, (unsigned long long)HEADER_LIMIT);
     if (length > file->bytes - LENGTH_BYTES)
         return bw_fail(BW_EDATA, "%s: damaged safetensors file: header of %llu bytes in a file of %zu", path,
                        (unsigned long long)length, file->bytes);

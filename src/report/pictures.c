@@ -167,9 +167,10 @@ static bw_status see_all(bw_gallery *g)
     BW_TRY(bw__gallery_see(&bank->features, g, bank->images, g->network, "features"));
     BW_TRY(
         bw__gallery_see(&bank->random, g, bank->images, g->random_view, "features at random initialisation"));
-    BW_TRY(bw__gallery_see(&asked->features, g, asked->images, g->network, "features of more"));
-    BW_TRY(bw__gallery_see(&asked->random, g, asked->images, g->random_view,
-                           "features of more at random initialisation"));
+    BW_TRY(bw__gallery_see(&asked->features, g, asked->images, g->network,
+                           "features of the images to ask about"));
+    BW_TRY(
+        bw__gallery_see(&asked->random, g, asked->images, g->random_view, "those at random initialisation"));
 out:
     return st;
 }

@@ -24,6 +24,11 @@ says '"protocol": "fine-tuning: 4 labelled images'
 ten=$stdout
 [ "$(wc -l <"$work/ten.txt")" = 4 ] || fail "the list does not have four names: $(cat "$work/ten.txt")"
 
+# The default of the weight decay can be given, and nothing below it.
+expect 0 "" finetune "$run" "${quick[@]}" --label-fraction 0.1 --seed 3 --lr-trunk 0.01 --test-images 9 --json --weight-decay 0
+[ "$stdout" = "$ten" ] || fail "--weight-decay 0 gave: $stdout and without: $ten"
+expect 2 "--weight-decay -1: not a number, 0 or above" finetune "$run" "${quick[@]}" --label-fraction 1 --weight-decay=-1
+
 # The same seed, the same result; and 1 % lies inside 10 %.
 expect 0 "" finetune "$run" "${quick[@]}" --label-fraction 0.1 --seed 3 --lr-trunk 0.01 --test-images 9 --json
 [ "$stdout" = "$ten" ] || fail "the same seed gave: $stdout and before: $ten"

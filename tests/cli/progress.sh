@@ -68,6 +68,8 @@ has "^\[#+-*\] +[0-9]+ %, [0-9:]+ left, $losses"
 columns 44 "${train[@]}" --out least
 has '^\[#+-*\] +[0-9]+ %, [0-9:]+ left'
 has '^block +loss  verdict$'
+columns 40 "${train[@]}" --out narrow
+has '^    4 +[0-9.]+  (learnt|weak|did not learn)$'
 
 # Ctrl-C is answered at once, before the step is done.
 cat >"$work/stop" <<'STOP'
@@ -84,6 +86,6 @@ script -qec "$command" /dev/null </dev/null >"$work/shown"
 code=$?
 [ $code = 130 ] || fail "exit status $code"
 drawn 80
-has '^ending after the step at hand; Ctrl-C once more ends at once$'
+has '^ending as soon as possible; Ctrl-C once more ends at once$'
 has '^blockwise: pretrain: stopped after step [0-9]+ of 300000; '
 finish
