@@ -122,8 +122,7 @@ BW_API int bw_simulation_blocks(const bw_simulation *simulation);
 BW_API double bw_simulation_block_s(const bw_simulation *simulation, int k, int64_t images);
 
 /** A step on data x rows nodes. BW_EINVAL where such a run would be refused: the batch cannot be dealt evenly
- *  to `data` nodes, with two images for each at least; more rows than blocks that are run; rows and
- * train.order sequential. */
+ *  to `data` nodes; more rows than blocks that are run; rows and train.order sequential. */
 BW_API BW_MUST_CHECK
 bw_status bw_simulation_grid(const bw_simulation *simulation, bw_simulated *out, int data, int rows);
 /** The quickest grid of so many nodes; of equal ones that with fewer rows. BW_EINVAL: there is none. */

@@ -12,13 +12,14 @@ typedef struct unit {
     double factor;
 } unit;
 
-/* `text` [n]: a number and a unit; NaN where it is none. */
+/* `text` [n]: a decimal number and a unit; NaN where it is none. */
 static double with_unit(const char *text, size_t n, const unit *units, int count)
 {
     char word[64], *end;
     if (n >= sizeof word) return (double)NAN;
     memcpy(word, text, n);
     word[n] = '\0';
+    if (strpbrk(word, "xX")) return (double)NAN; /* strtod() takes 0x10 too */
     double value = strtod(word, &end);
     if (end == word) return (double)NAN;
     for (int i = 0; i < count; i++)
@@ -40,8 +41,9 @@ bw_link cli_parse_network(const char *text)
                         text);
     bw_link link = { with_unit(text, (size_t)(comma - text), RATES, sizeof RATES / sizeof *RATES),
                      with_unit(comma + 1, strlen(comma + 1), TIMES, sizeof TIMES / sizeof *TIMES) };
-    if (!(link.bytes_per_s > 0.0) || !isfinite(link.bytes_per_s))
-        cli_usage_error("--network %s: the rate is not a number above 0 with kbit, mbit or gbit", text);
+    if (!(link.bytes_per_s >= RATES[0].factor) || !isfinite(link.bytes_per_s))
+        cli_usage_error("--network %s: the rate is not a number with kbit, mbit or gbit, of at least 1bit",
+                        text);
     if (!(link.delay_s >= 0.0) || !isfinite(link.delay_s))
         cli_usage_error("--network %s: the delay is not a number with us, ms or s", text);
     return link;

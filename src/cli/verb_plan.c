@@ -13,7 +13,7 @@ static const int64_t IMAGENET_IMAGES = 1281167;
 enum { PRODUCT = 2048, PRODUCT_REPEATS = 5 };
 
 typedef struct planned {
-    bw_config node; /* what one node does: its share of the batch, or parallel.* of all */
+    bw_config node; /* with parallel.* of all nodes */
     int64_t batch;  /* of all nodes */
     int nodes;
     bw_plan plan;              /* of the row that needs most memory; with the blocks of every row */
@@ -47,24 +47,6 @@ static bw_status count_images(int64_t *out, const bw_config *config, const cli_o
     if (*out < config->train.batch)
         return bw_fail(BW_EINVAL, "train.batch is %lld, but there are only %lld images",
                        (long long)config->train.batch, (long long)*out);
-    return BW_OK;
-}
-
-/* Every node takes an equal part of each batch; the last one may have less. */
-static bw_status share_batch(planned *p, const bw_config *config, int nodes)
-{
-    p->node = *config;
-    p->batch = config->train.batch;
-    p->nodes = nodes;
-    p->node.train.batch = (p->batch + nodes - 1) / nodes;
-    int64_t parts = config->train.split, over = p->node.train.batch % parts;
-    if (over > 0) p->node.train.batch += parts - over;
-    if (p->batch / nodes < 2)
-        return bw_fail(
-            BW_EINVAL,
-            "--nodes %d: a batch of %lld leaves a node less than 2 images; take fewer nodes or a larger "
-            "train.batch",
-            nodes, (long long)p->batch);
     return BW_OK;
 }
 
@@ -130,9 +112,7 @@ static bw_status find_largest_batch(planned *p)
     p->largest = p->batch;
     /* Of rows the largest batch is not said. */
     if (p->plan.peak_bytes <= p->available || p->grid.rows > 1) return BW_OK;
-    bw_status st = bw_plan_largest_batch(&p->largest, &p->node, p->available);
-    if (p->node.train.batch < p->batch) p->largest *= p->nodes;
-    return st;
+    return bw_plan_largest_batch(&p->largest, &p->node, p->available);
 }
 
 static bw_status estimate_time(planned *p, const cli_options *o)
@@ -157,10 +137,7 @@ static bw_status work_out(planned *p, const bw_config *config, const cli_options
     const bool grid = bw_config_is_set(config, "parallel.data") || bw_config_is_set(config, "parallel.block");
     p->link = o->network ? cli_parse_network(o->network) : (bw_link){ (double)INFINITY, 0.0 };
     BW_TRY(count_images(&p->images, config, o));
-    if (grid || o->network)
-        BW_TRY(take_grid(p, config, o));
-    else
-        BW_TRY(share_batch(p, config, o->nodes > 0 ? o->nodes : 1));
+    BW_TRY(take_grid(p, config, o));
     BW_TRY(simulate(p, o, !grid));
     if (p->simulation)
         BW_TRY(plan_rows(p));
@@ -191,8 +168,7 @@ static json_t *block_json(const bw_plan_block *b, int number)
 
 static int64_t batch_of_a_node(const planned *p)
 {
-    const bw_config *c = &p->node;
-    return c->train.batch / (c->train.batch == p->batch && c->parallel.data > 0 ? c->parallel.data : 1);
+    return p->batch / p->node.parallel.data;
 }
 
 static json_t *rows_json(const planned *p)

@@ -3,13 +3,8 @@
 
 #define TOLD 5 /* images that are named in the log */
 
-bw_status bw__bad_images_init(bw_bad_images *bad, const bw_dataset *dataset, int64_t used, double share)
+bw_status bw__bad_images_check_loss(const bw_dataset *dataset, double share)
 {
-    *bad = (bw_bad_images){ .dataset = dataset, .used = used, .share = share };
-    /* A little above, so that 0.29 of 100 is 29. */
-    const double limit = share * (double)used + 1e-6;
-    bad->limit = limit > 0 && limit < (double)used ? (int64_t)limit : limit > 0 ? used : 0;
-    if (bad->limit >= used) bad->limit = used - 1;
     if (!(dataset->lost > share)) return BW_OK;
     char problem[700] = "";
     (void)bw_dataset_problem(dataset, 0, problem, sizeof problem);
@@ -17,6 +12,16 @@ bw_status bw__bad_images_init(bw_bad_images *bad, const bw_dataset *dataset, int
                    "%s; about %.3g %% of the data is lost by such damage, more than data.max_bad %g allows; "
                    "repair it, or raise data.max_bad to go on without (blockwise data check lists all)",
                    problem, 100.0 * dataset->lost, share);
+}
+
+bw_status bw__bad_images_init(bw_bad_images *bad, const bw_dataset *dataset, int64_t used, double share)
+{
+    *bad = (bw_bad_images){ .dataset = dataset, .used = used, .share = share };
+    /* A little above, so that 0.29 of 100 is 29. */
+    const double limit = share * (double)used + 1e-6;
+    bad->limit = limit > 0 && limit < (double)used ? (int64_t)limit : limit > 0 ? used : 0;
+    if (bad->limit >= used) bad->limit = used - 1;
+    return bw__bad_images_check_loss(dataset, share);
 }
 
 void bw__bad_images_clear(bw_bad_images *bad)

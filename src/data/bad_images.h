@@ -18,6 +18,9 @@ typedef struct bw_bad_images {
 
 /* BW_EDATA: more of the data is out of reach, in damaged shards, than `share`. */
 BW_MUST_CHECK
+bw_status bw__bad_images_check_loss(const bw_dataset *dataset, double share);
+/* BW_EDATA: as that. */
+BW_MUST_CHECK
 bw_status bw__bad_images_init(bw_bad_images *bad, const bw_dataset *dataset, int64_t used, double share);
 void bw__bad_images_clear(bw_bad_images *bad);
 

@@ -58,13 +58,14 @@ bw_status bw_dataset_open(bw_dataset **out, const char *path, bw_split split, co
     struct stat info;
     *out = NULL;
     if (format) BW_TRY(format_named(&found, format));
-    const bool there = stat(path, &info) == 0;
+    const int error = stat(path, &info) == 0 ? 0 : errno;
+    const bool there = error == 0;
     if (!there && bw__brace_has(path)) { /* many shards by one name */
         if (!format) found = &bw__format_tar;
         format = found->name;
     } else if (!there) {
         char hint[HINT_ROOM];
-        if (errno != ENOENT && errno != ENOTDIR) return bw_fail(BW_EIO, "%s: %s", path, strerror(errno));
+        if (error != ENOENT && error != ENOTDIR) return bw_fail(BW_EIO, "%s: %s", path, strerror(error));
         bw__missing_hint(hint, sizeof hint, path);
         return bw_fail(BW_EDATA, "%s: no such file or folder%s", path, hint);
     }

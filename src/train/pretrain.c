@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "blockwise/plan.h"
+#include "data/bad_images.h"
 #include "model/network_internal.h"
 #include "train/accord.h"
 #include "train/labels.h"
@@ -91,7 +92,7 @@ static bw_status open_data(bw_pretraining *r)
                        "train.batch is %" PRId64 ", but there are only %" PRId64
                        " images in use of %s; give a smaller batch or more images",
                        r->config.train.batch, r->images, bw__pretrain_data(r));
-    return BW_OK;
+    return bw__bad_images_check_loss(r->dataset, r->config.data.max_bad); /* before there is a folder */
 }
 
 /* That given, or that of `data`. */

@@ -220,9 +220,6 @@ bw_status bw_simulation_grid(const bw_simulation *s, bw_simulated *out, int data
     if (data < 1 || rows < 1) return bw_fail(BW_EINVAL, "a grid of %d x %d nodes is none", data, rows);
     bw_status st = bw__grid_outline(&grid, &c);
     if (st != BW_OK) return st;
-    if (c.train.batch / data < 2)
-        return bw_fail(BW_EINVAL, "a batch of %lld leaves one of %d nodes less than 2 images",
-                       (long long)c.train.batch, data);
     for (int k = 0; k < s->costs.blocks; k++)
         cost[k] = bw_simulation_block_s(s, k, c.train.batch / data);
     (void)bw__balance(out->begin, cost, s->costs.blocks, rows);
@@ -244,7 +241,7 @@ bw_status bw_simulation_best(const bw_simulation *s, bw_simulated *out, int node
         return bw_fail(
             BW_EINVAL,
             "%d nodes: no parallel.data x parallel.block of so many deals a train.batch of %lld evenly "
-            "with at least 2 images for each, on at most %d rows; take another number of nodes, or a "
+            "on at most %d rows; take another number of nodes, or a "
             "batch that it divides",
             nodes, (long long)s->config.train.batch, s->costs.blocks);
     return BW_OK;

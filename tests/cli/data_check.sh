@@ -39,6 +39,8 @@ rm "$work"/idx/t10k-*
 expect 0 "" data check "$work/idx" --quiet
 [[ $stdout == *"train: 48 images"* && $stdout != *test* ]] || fail "without a test split it prints: $stdout"
 
+expect 3 "no/[{]1[}][.]tar: no such file or folder" data check "$work/no/{1}.tar"
+expect 3 "99999999999[}].tar: no such file or folder" data check "$work/s-{0..99999999999}.tar" # more than a range has
 expect 3 "nowhere" data check "$work/nowhere"
 expect 3 "empty" data check "$work/empty"
 expect 3 "texts" data check "$work/texts"

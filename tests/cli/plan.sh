@@ -19,7 +19,9 @@ expect 0 "" plan "${small[@]}" --images 240 --gflops 100 --nodes 3 --price 3600 
 [ "$(number batch_of_a_node)" = 8 ] || fail "three nodes do not take 8 of 24 images each: $stdout"
 awk -v cost="$(number cost)" -v step="$(number step_s)" 'BEGIN { exit !(cost > 29.9 * step && cost < 30.1 * step) }' ||
   fail "ten steps on three nodes at 1 a second: $stdout"
-expect 2 'leaves a node less than 2 images' plan "${small[@]}" --nodes 20
+expect 2 'train.batch 24 cannot be dealt evenly to 20 ranks; take a multiple of 20$' plan "${small[@]}" --nodes 20
+expect 2 'to 12 ranks in the parts of train.split; take a multiple of 48$' plan "${small[@]}" --nodes 12 --set train.split=4
+expect 0 "" plan "${small[@]}" --nodes 24 --gflops 100 # an image each
 expect 2 'only 7 images' plan "${small[@]}" --images 7
 make_data "$work/data" 4
 expect 0 "" plan "${small[@]}" --data "$work/data" --json --gflops 100

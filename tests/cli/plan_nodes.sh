@@ -62,10 +62,11 @@ done
 seconds 4 1gbit,2ms # two delays more for each of the messages, four in a sum
 holds "$step > $first"
 
-for wrong in 1gbit 1gbit, ,50us 1gbit,fast 1parsec,50us 0mbit,1us -1gbit,1us 1gbit,-1us 1gbit,5 gbit,5us nan,1us infgbit,1us; do
-  expect 2 "--network $wrong: (want RATE,DELAY|the rate is not a number above 0 with|the delay is not a number with)" \
+for wrong in 1gbit 1gbit, ,50us 1gbit,fast 1parsec,50us 0mbit,1us -1gbit,1us 1gbit,-1us 1gbit,5 gbit,5us nan,1us infgbit,1us 0x10gbit,50us 1e-300bit,1us; do
+  expect 2 "--network $wrong: (want RATE,DELAY|the rate is not a number with kbit, mbit or gbit, of at least 1bit|the delay is not a number with)" \
     plan "${small[@]}" --nodes 2 --network "$wrong"
 done
+expect 0 "" plan "${small[@]}" --set parallel.data=64 --network 1gbit,50us # an image each, as a run would
 expect 2 '7 nodes: no parallel.data x parallel.block of so many deals a train.batch of 64 evenly' \
   plan "${small[@]}" --nodes 7 --network 1gbit,50us
 finish

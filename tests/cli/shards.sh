@@ -87,6 +87,8 @@ shard=$work/wds/train/part-000001.tar
 truncate -s $(($(stat -c %s "$shard") - 4000)) "$shard"
 expect 3 "part-000001.tar: the file ends inside of an entry at byte [0-9]+ of" \
   pretrain --data "$work/wds" --out "$work/none" "${small[@]}"
+checks=$((checks + 1))
+[ ! -e "$work/none" ] || fail "what cannot be trained on left a run folder"
 expect 0 "warning: .*part-000001.tar: the file ends inside" \
   pretrain --data "$work/wds" --out "$work/fewer" "${small[@]}" --set data.max_bad=0.9
 stdout=$("$BLOCKWISE" data check "$work/wds" 2>"$work/stderr")
