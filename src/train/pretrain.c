@@ -108,12 +108,21 @@ static bw_status find_test(bw_pretraining *r)
     return st;
 }
 
+/* `open` on rank 0 before the others, who then find the index that it has made of shards: each of them would
+ * read all shards for one of its own. Hosts with file systems of their own make theirs. */
+static bw_status first_rank_first(bw_pretraining *r, bw_status (*open)(bw_pretraining *))
+{
+    const bool leads = bw__pretrain_leads(r);
+    bw_status st = bw__pretrain_agree(r, leads ? open(r) : BW_OK);
+    return st != BW_OK || leads ? st : open(r);
+}
+
 /* Scores need test images on every rank, or there are none. */
 static bw_status open_test(bw_pretraining *r)
 {
     bw_status st = BW_OK;
     if (r->config.probe.every == 0) return BW_OK;
-    st = find_test(r);
+    st = first_rank_first(r, find_test);
     int64_t missing = r->test == NULL;
     BW_TRY(bw__comm_agree_on(r->comm, st, &missing, 1));
     if (!missing) return bw__accord_data(r->test, bw__pretrain_data(r), r->comm);
@@ -127,7 +136,7 @@ out:
 static bw_status open_inputs(bw_pretraining *r)
 {
     bw_status st = BW_OK;
-    BW_TRY(bw__pretrain_agree(r, open_data(r)));
+    BW_TRY(bw__pretrain_agree(r, first_rank_first(r, open_data)));
     BW_TRY(bw__accord_data(r->dataset, bw__pretrain_data(r), r->comm));
     BW_TRY(bw__pretrain_agree(r, bw__labels_settle(&r->config, r->dataset, bw__pretrain_data(r))));
     BW_TRY(open_test(r));

@@ -14,7 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { TRAIN = 40, TEST = 24, CLASSES = 4, PIXELS = 20, BATCH = 8, MOST_STEPS = 32 };
 
@@ -244,7 +246,64 @@ static void ranks_train_as_one_with_data_sets_and_a_rule_of_the_program(void **s
     check_weights("many", "one");
 }
 
-static void images_that_cannot_be_read_are_replaced_as_on_one_rank(void **state)
+/* The images of one split of `data` as shards in shards/SPLIT. */
+static void pack(const char *split, bw_split which)
+{
+    char out[4300], folder[4250];
+    bw_dataset *images = NULL;
+    bw_pack_result packed;
+    (void)snprintf(folder, sizeof folder, "%s/shards", root);
+    (void)mkdir(folder, 0777);
+    (void)snprintf(folder, sizeof folder, "%s/shards/%s", root, split);
+    (void)mkdir(folder, 0777);
+    (void)snprintf(out, sizeof out, "%s/%%d.tar", folder);
+    const bw_pack_options options = { .out = out, .shard_images = 9 };
+    CHECK_OK(bw_dataset_open(&images, data, which, NULL));
+    CHECK_OK(bw_dataset_pack(&packed, images, &options, NULL, NULL));
+    bw_dataset_free(images);
+}
+
+/* Indices that got their name in what `watch` watches. Each was moved from a name of its own: moves to one
+ * name the kernel may tell as one. */
+static int indices_made(int watch)
+{
+    int n = 0;
+    union {
+        struct inotify_event event;
+        char bytes[16384];
+    } buffer;
+    ssize_t got;
+    while ((got = read(watch, &buffer, sizeof buffer)) > 0)
+        for (ssize_t at = 0; at < got;) {
+            const struct inotify_event *e = (const struct inotify_event *)(const void *)(buffer.bytes + at);
+            n += e->len > 0 && strstr(e->name, ".index.tmp-") != NULL;
+            at += (ssize_t)(sizeof *e + e->len);
+        }
+    return n;
+}
+
+static void one_rank_makes_the_index_of_shards_for_all(void **state)
+{
+    (void)state;
+    session s = { 0 };
+    int watch = -1;
+    if (first_rank()) {
+        pack("train", BW_SPLIT_TRAIN);
+        pack("test", BW_SPLIT_TEST);
+        watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+        assert_true(watch >= 0);
+        assert_true(inotify_add_watch(watch, in_root("shards", "train"), IN_MOVED_FROM) >= 0);
+        assert_true(inotify_add_watch(watch, in_root("shards", "test"), IN_MOVED_FROM) >= 0);
+    }
+    CHECK_OK(bw__comm_barrier(ranks));
+    (void)snprintf(data, sizeof data, "%s", in_root("shards", ""));
+    CHECK_OK(pretrain(&s, ranks, "many", false));
+    if (!first_rank()) return;
+    assert_int_equal(indices_made(watch), 2); /* of either split one */
+    (void)close(watch);
+}
+
+static void images_that_cannot_be_bufferare_replaced_as_on_one_rank(void **state)
 {
     (void)state;
     session s = { 0 };
@@ -466,7 +525,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(ranks_train_as_one, fresh),
         cmocka_unit_test_setup(ranks_train_as_one_with_data_sets_and_a_rule_of_the_program, fresh),
-        cmocka_unit_test_setup(images_that_cannot_be_read_are_replaced_as_on_one_rank, fresh),
+        cmocka_unit_test_setup(one_rank_makes_the_index_of_shards_for_all, fresh),
+        cmocka_unit_test_setup(images_that_cannot_be_bufferare_replaced_as_on_one_rank, fresh),
         cmocka_unit_test_setup(too_many_unreadable_images_end_all_ranks_at_the_step_of_one, fresh),
         cmocka_unit_test_setup(a_request_to_one_rank_stops_all_and_one_rank_goes_on, fresh),
         cmocka_unit_test_setup(only_the_first_rank_sees_the_folder, fresh),
