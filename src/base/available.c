@@ -8,6 +8,8 @@
 
 /* Address space of a thread: its stack, and what glibc reserves to cut an aligned heap of 64 MB from. */
 static const int64_t THREAD_ADDRESSES = (8 + 128) * INT64_C(1048576);
+/* OpenBLAS's buffer, of the one thread that calls it. Where there is no room it asks again for ever. */
+static const int64_t BLAS_ADDRESSES = 128 * INT64_C(1048576);
 
 /* The value in bytes of a line "Name:   123 kB", or -1. */
 static int64_t read_kb(const char *root, const char *file, const char *name)
@@ -60,7 +62,7 @@ bw_available bw__available_memory(const char *root, int threads)
     if (group.memory_bytes >= 0)
         lower(&a, group.memory_bytes / ranks + own,
               ranks > 1 ? "in this control group for each of its ranks" : "in this control group");
-    int64_t more = threads * THREAD_ADDRESSES;
+    int64_t more = threads * THREAD_ADDRESSES + BLAS_ADDRESSES;
     lower_by_rlimit(&a, RLIMIT_AS, read_kb("", "self/status", "VmSize") + more, rss,
                     "under the limit of address space, ulimit -v");
     lower_by_rlimit(&a, RLIMIT_DATA, read_kb("", "self/status", "VmData") + more, rss,

@@ -13,7 +13,7 @@ typedef struct bw_available {
 
 /* The tightest of what the machine has free, control groups (of both the share of one of
  * bw__cores_shared_by() processes), and the process's own limits of address space
- * (ulimit -v) and data. threads: those still to be started, each of which takes address space.
- * root: before /proc and /sys, "" or a folder of a test. INT64_MAX bytes where nothing can be read. */
+ * (ulimit -v) and data. threads: those still to be started, each of which takes address space, as OpenBLAS
+ * does. root: before /proc and /sys, "" or a folder of a test. INT64_MAX bytes where nothing can be read. */
 bw_available bw__available_memory(const char *root, int threads);
 #endif

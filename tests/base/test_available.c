@@ -1,7 +1,9 @@
 #include "base/available.h"
 #include "base/machine.h"
 #include "data/temp_files.h"
+#include <stdio.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static const int64_t KB = 1024, MB = 1 << 20;
 
@@ -56,6 +58,27 @@ static void a_limit_of_address_space_decides_less_what_threads_take(void **state
     remove_folder(root);
 }
 
+static void openblas_finds_room_for_its_buffer(void **state)
+{
+    (void)state;
+    struct rlimit before;
+    long long pages = 0;
+    char *root = new_folder();
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    struct rlimit lowered = { .rlim_cur = (rlim_t)1 << 50, .rlim_max = before.rlim_max };
+    if (setrlimit(RLIMIT_AS, &lowered) != 0) skip();
+    bw_available none = bw__available_memory(root, 0);
+    const int64_t rss = bw__rss_bytes();
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+    FILE *f = fopen("/proc/self/statm", "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%lld", &pages), 1);
+    assert_int_equal(fclose(f), 0);
+    const int64_t left = (INT64_C(1) << 50) - pages * sysconf(_SC_PAGESIZE) + rss;
+    assert_true(left - none.bytes > 120 * MB);
+    remove_folder(root);
+}
+
 static void ranks_of_one_machine_share_what_is_free(void **state)
 {
     (void)state;
@@ -77,6 +100,7 @@ int main(void)
         cmocka_unit_test(a_control_group_that_leaves_less_decides),
         cmocka_unit_test(nothing_known_limits_nothing),
         cmocka_unit_test(ranks_of_one_machine_share_what_is_free),
+        cmocka_unit_test(openblas_finds_room_for_its_buffer),
         cmocka_unit_test(a_limit_of_address_space_decides_less_what_threads_take),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
