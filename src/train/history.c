@@ -22,11 +22,24 @@ static void add_loss(bw_block_history *b, double loss)
     b->steps++;
 }
 
-static int row_of_term(bw_history *h, const char *name)
+/* h->terms without one. */
+static int find_term(const bw_history *h, const char *name)
 {
     int row = 0;
     while (row < h->terms && strcmp(h->term_name[row], name) != 0)
         row++;
+    return row;
+}
+
+const char *bw__history_term(const bw_history *h, const char *name)
+{
+    int row = find_term(h, name);
+    return row < h->terms ? h->term_name[row] : NULL;
+}
+
+static int row_of_term(bw_history *h, const char *name)
+{
+    int row = find_term(h, name);
     if (row < h->terms || row == BW_MAX_TERMS) return row;
     (void)snprintf(h->term_name[row], BW_HISTORY_NAME, "%s", name);
     h->terms++;
@@ -46,6 +59,13 @@ static void add_health(bw_block_history *b, const bw_step *s, int k)
     b->newest[b->healths++ % BW_HISTORY_HEALTHS] = note;
 }
 
+void bw__history_score(bw_history *h, const bw_step *s)
+{
+    h->has_probe = true;
+    for (int k = 0; k < s->blocks; k++)
+        h->block[k].probe_top1 = s->probe_top1[k];
+}
+
 void bw__history_add(bw_history *h, const bw_step *s)
 {
     h->steps = s->step;
@@ -56,9 +76,7 @@ void bw__history_add(bw_history *h, const bw_step *s)
         h->block[k].grad_norm = s->grad_norm[k];
         if (s->has_health) add_health(&h->block[k], s, k);
     }
-    h->has_probe = h->has_probe || s->has_probe_test;
-    for (int k = 0; k < s->blocks && s->has_probe_test; k++)
-        h->block[k].probe_top1 = s->probe_top1[k];
+    if (s->has_probe_test) bw__history_score(h, s);
     for (int i = 0; i < s->terms; i++) {
         int row = row_of_term(h, s->term_name[i]);
         for (int k = 0; k < s->blocks && row < BW_MAX_TERMS; k++)

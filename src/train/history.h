@@ -36,6 +36,10 @@ typedef struct bw_history {
 
 /* Begins with all bytes zero; steps come in order. */
 void bw__history_add(bw_history *history, const bw_step *step);
+/* The score of the newest step, where it has come after the step. */
+void bw__history_score(bw_history *history, const bw_step *step);
+/* `name`, a term of a step that was added, for as long as the history is there; NULL without room for it. */
+const char *bw__history_term(const bw_history *history, const char *name);
 
 /* Mean losses of a block with steps > 0: of the first tenth of its steps, but at most BW_HISTORY_FIRST of
  * them; and of the last twentieth (up to a bin more), or of as many as the first. */

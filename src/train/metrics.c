@@ -13,6 +13,7 @@
 struct bw_metrics {
     FILE *stream;
     char *path;
+    off_t last; /* where the last line began when the file was opened */
 };
 
 static bw_status io_error(const char *path, const char *what)
@@ -43,19 +44,21 @@ static int64_t step_of_line(const char *line, size_t bytes)
     return step;
 }
 
-/* Bytes of the lines up to `last_step`, and the step of the last of them. */
-static bw_status find_end(off_t *out_end, int64_t *out_step, FILE *f, int64_t last_step, const char *path)
+/* Bytes of the lines up to `last_step`, where the last of them begins, and its step. */
+static bw_status find_end(off_t *out_end, off_t *out_last, int64_t *out_step, FILE *f, int64_t last_step,
+                          const char *path)
 {
     bw_status st = BW_OK;
     char *line = NULL;
     size_t room = 0;
     ssize_t n;
 
-    *out_end = 0;
+    *out_end = *out_last = 0;
     *out_step = 0;
     while ((n = getline(&line, &room, f)) > 0) {
         int64_t step = step_of_line(line, (size_t)n);
         if (step < 0 || step > last_step) break;
+        *out_last = *out_end;
         *out_end += n;
         *out_step = step;
     }
@@ -77,7 +80,7 @@ bw_status bw__metrics_open(bw_metrics **out, const char *path, int64_t last_step
     m->stream = fopen(path, "a+e");
     if (!m->stream) BW_TRY(io_error(path, "open"));
     rewind(m->stream);
-    BW_TRY(find_end(&end, &step, m->stream, last_step, path));
+    BW_TRY(find_end(&end, &m->last, &step, m->stream, last_step, path));
     if (step != last_step)
         bw_log(BW_LOG_WARN, "%s: ends with step %" PRId64 ", the run goes on behind step %" PRId64, path,
                step, last_step);
@@ -141,6 +144,12 @@ bw_status bw__metrics_write(bw_metrics *metrics, const bw_step *step)
         st = io_error(metrics->path, "write");
     bw__free(text);
     return st;
+}
+
+bw_status bw__metrics_amend(bw_metrics *metrics, const bw_step *step)
+{
+    if (ftruncate(fileno(metrics->stream), metrics->last) != 0) return io_error(metrics->path, "cut");
+    return bw__metrics_write(metrics, step);
 }
 
 bw_status bw__metrics_sync(bw_metrics *metrics)

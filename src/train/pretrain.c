@@ -236,21 +236,33 @@ static bool is_scored(const bw_pretraining *r, int64_t step)
 }
 
 /* One row deals the test images to its ranks; with more, rank 0 alone can have all blocks. */
-static bw_status score_probe(bw_pretraining *r, bw_step *step)
+static bw_status score_on(bw_pretraining *r, bw_step *step, bw_comm *comm)
 {
-    bw_status st = BW_OK;
-    const bool several = r->grid.rows > 1;
-    BW_TRY(bw__state_collect(r->network, r->trainer->probe, &r->grid));
-    if (several && (!bw__pretrain_leads(r) || r->unscored)) return BW_OK;
-    st = bw__online_score(step->probe_top1, r->trainer->probe, r->network, r->test, several ? NULL : r->comm,
-                          told_to_stop, r);
+    bw_status st = bw__online_score(step->probe_top1, r->trainer->probe, r->network, r->test, comm,
+                                    told_to_stop, r);
     step->has_probe_test = st == BW_OK;
-    if (st == BW_EINTERRUPTED) return BW_OK; /* the request is in r->asked */
+    r->owed = st == BW_EINTERRUPTED;
+    if (r->owed) return BW_OK; /* the request is in r->asked */
     if (st != BW_EDATA) return st;
     if (bw__pretrain_leads(r))
         bw_log(BW_LOG_WARN, "online probe: no more probe_top1 from here on: %s", bw_last_error());
     r->unscored = true;
-    st = BW_OK;
+    return BW_OK;
+}
+
+/* *request becomes the most that any rank was asked meanwhile. It is for this step, in all rows: a score that
+ * was given up can only be made up for with the weights of its step. */
+static bw_status score_probe(bw_pretraining *r, bw_step *step, bw_request *request)
+{
+    bw_status st = BW_OK;
+    const bool several = r->grid.rows > 1;
+    BW_TRY(bw__state_collect(r->network, r->trainer->probe, &r->grid));
+    if (!several || (bw__pretrain_leads(r) && !r->unscored))
+        st = score_on(r, step, several ? NULL : r->comm);
+    int64_t asked = r->asked;
+    BW_TRY(bw__comm_agree_on(r->comm, st, &asked, 1));
+    r->asked = BW_GO_ON;
+    *request = (bw_request)asked;
 out:
     return st;
 }
@@ -319,6 +331,7 @@ static bw_status one_step(bw_pretraining *r, bw_request *request, double *last_s
 {
     const bw_batch *batch = NULL;
     bw_step step;
+    bw_request asked = BW_GO_ON;
 
     bw_status st = r->loader ? bw__loader_next(r->loader, &batch) : BW_OK;
     if (st != BW_OK) return st;
@@ -328,7 +341,7 @@ static bw_status one_step(bw_pretraining *r, bw_request *request, double *last_s
     if (st != BW_OK) return st;
     r->network->steps = step.step;
     if (batch) bw__events_views(r->events, step.step, batch->images, batch->n);
-    if (is_scored(r, step.step)) st = score_probe(r, &step);
+    if (is_scored(r, step.step)) st = score_probe(r, &step, &asked);
     if (st != BW_OK) return st;
 
     /* From step to step, so that waiting for images and writing checkpoints count too. */
@@ -338,6 +351,36 @@ static bw_status one_step(bw_pretraining *r, bw_request *request, double *last_s
     if (step.peak_rss_mb < r->rss_mb) step.peak_rss_mb = r->rss_mb;
     st = agree_on_step(r, request, &step);
     *request = decide(r, *request);
+    if (asked > *request) *request = asked;
+    return st;
+}
+
+static bw_status stopped(const bw_pretraining *r, int64_t step)
+{
+    return bw_fail(BW_EINTERRUPTED,
+                   "stopped after step %" PRId64 " of %" PRId64
+                   "; the checkpoint is in %s, --resume goes on from it",
+                   step, r->total, run_text(r));
+}
+
+/* The score of the step that the run goes on behind, where a stop kept it from its line. */
+static bw_status make_up_score(bw_pretraining *r)
+{
+    bw_status st = BW_OK;
+    bw_request asked = BW_GO_ON;
+    r->owed = r->owed && is_scored(r, r->first);
+    if (!r->owed) return BW_OK;
+    if (bw__pretrain_leads(r))
+        bw_log(BW_LOG_INFO, "online probe: scoring step %" PRId64 ", which the run was stopped at", r->first);
+    BW_TRY(score_probe(r, &r->newest, &asked));
+    if (bw__pretrain_leads(r) && r->newest.has_probe_test) {
+        st = bw__metrics_amend(r->metrics, &r->newest);
+        bw__events_step(r->events, &r->newest);
+        bw__history_score(r->history, &r->newest);
+    }
+    BW_TRY(bw__pretrain_agree(r, st));
+    if (asked == BW_SAVE_AND_STOP) st = bw__pretrain_agree(r, stopped(r, r->first));
+out:
     return st;
 }
 
@@ -354,11 +397,7 @@ static bw_status train(bw_pretraining *r)
         if (st == BW_ENONFINITE) return not_finite(r);
         if (st != BW_OK) return st;
         if (request == BW_SAVE_AND_STOP && done < r->total)
-            return bw__pretrain_agree(r, bw_fail(BW_EINTERRUPTED,
-                                                 "stopped after step %" PRId64 " of %" PRId64
-                                                 "; the checkpoint is in %s, "
-                                                 "--resume goes on from it",
-                                                 done, r->total, run_text(r)));
+            return bw__pretrain_agree(r, stopped(r, done));
     }
     return BW_OK;
 }
@@ -378,6 +417,7 @@ static bw_status finish(bw_pretraining *r)
     const char *path;
     bw_verdict *verdict = NULL;
 
+    if (r->owed) BW_TRY(stopped(r, r->total));
     BW_TRY(BW_ALLOC(&verdict, 1));
     warn_at_end(r, verdict);
     BW_TRY(bw__metrics_sync(r->metrics));
@@ -427,8 +467,9 @@ bw_status bw_pretrain(const bw_pretrain_options *options)
     if (r.first < r.total) {
         BW_TRY(bw__pretrain_agree(&r, start_loader(&r)));
         if (bw__pretrain_leads(&r)) r.events = bw__events_open(options->out, &r.config, r.first, r.total);
-        BW_TRY(train(&r));
     }
+    BW_TRY(make_up_score(&r));
+    if (r.first < r.total) BW_TRY(train(&r));
     BW_TRY(bw__pretrain_agree(&r, bw__pretrain_leads(&r) ? finish(&r) : BW_OK));
 out:
     r.status = st;

@@ -136,6 +136,11 @@ static void note_step(void *user, const bw_step *step)
 {
     bw_pretraining *r = user;
     bw__history_add(r->history, step);
+    r->newest = *step;
+    for (int i = 0; i < step->terms; i++) { /* the names are the line's */
+        r->newest.term_name[i] = bw__history_term(r->history, step->term_name[i]);
+        if (!r->newest.term_name[i]) r->newest.terms = i;
+    }
     if (step->has_health) bw__pretrain_warn_of_health(r, false);
 }
 
@@ -162,6 +167,7 @@ static bw_status begin_or_go_on(bw_pretraining *r)
     BW_TRY(bw__metrics_open(&r->metrics, path, r->first));
     BW_TRY(BW_ALLOC(&r->history, 1));
     BW_TRY(bw__metrics_read(path, note_step, r));
+    r->owed = r->first > 0 && r->newest.step == r->first && !r->newest.has_probe_test;
 out:
     bw__checkpoint_close(checkpoint);
     return st;
@@ -178,10 +184,11 @@ bw_status bw__pretrain_open_folder(bw_pretraining *r)
 bw_status bw__pretrain_distribute(bw_pretraining *r)
 {
     bw_status st = BW_OK;
-    int64_t where[] = { r->first, r->saved };
+    int64_t where[] = { r->first, r->saved, r->owed };
     BW_TRY(bw__pretrain_tell(r, where, sizeof where));
     r->first = where[0];
     r->saved = where[1];
+    r->owed = where[2] != 0;
     BW_TRY(bw__state_share(r->network, r->trainer->probe, &r->grid));
     bw__trainer_set_steps_done(r->trainer, r->first);
 out:

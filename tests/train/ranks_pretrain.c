@@ -303,7 +303,7 @@ static void one_rank_makes_the_index_of_shards_for_all(void **state)
     (void)close(watch);
 }
 
-static void images_that_cannot_be_bufferare_replaced_as_on_one_rank(void **state)
+static void images_that_cannot_be_read_are_replaced_as_on_one_rank(void **state)
 {
     (void)state;
     session s = { 0 };
@@ -392,6 +392,30 @@ static void a_request_to_one_rank_stops_all_and_one_rank_goes_on(void **state)
     if (!first_rank()) return;
     check_metrics("many", "one");
     check_weights("many", "one");
+}
+
+/* Rank 0 is asked in step 5, while that is scored: in rows too the step is the one that all stop behind. */
+static void a_score_that_a_stop_prevented_is_made_up_for(void **state)
+{
+    (void)state;
+    session s = { 0 };
+    struct stat there;
+    const char *const grid[] = { "parallel.data=auto", "parallel.block=2" };
+    CHECK_OK(bw_config_set(&config, "checkpoint.every=100"));
+    run_alone("one");
+    for (int i = 0; i < 2; i++) {
+        const char *run = i == 0 ? "one-row" : "rows";
+        CHECK_OK(bw_config_set(&config, grid[i]));
+        s = (session){ .stop_at = first_rank() ? 5 : 0 };
+        bw_status st = pretrain(&s, ranks, run, false);
+        assert_int_equal(st, first_rank() ? BW_EINTERRUPTED : BW_EREMOTE);
+        assert_int_equal(stat(in_root(run, "checkpoints/step-00000005.safetensors"), &there), 0);
+        CHECK_OK(bw__comm_barrier(ranks));
+        s = (session){ 0 };
+        CHECK_OK(pretrain(&s, ranks, run, true));
+        assert_int_equal(s.steps, first_rank() ? 5 : 0);
+        if (first_rank()) check_metrics(run, "one");
+    }
 }
 
 static void only_the_first_rank_sees_the_folder(void **state)
@@ -526,9 +550,10 @@ int main(void)
         cmocka_unit_test_setup(ranks_train_as_one, fresh),
         cmocka_unit_test_setup(ranks_train_as_one_with_data_sets_and_a_rule_of_the_program, fresh),
         cmocka_unit_test_setup(one_rank_makes_the_index_of_shards_for_all, fresh),
-        cmocka_unit_test_setup(images_that_cannot_be_bufferare_replaced_as_on_one_rank, fresh),
+        cmocka_unit_test_setup(images_that_cannot_be_read_are_replaced_as_on_one_rank, fresh),
         cmocka_unit_test_setup(too_many_unreadable_images_end_all_ranks_at_the_step_of_one, fresh),
         cmocka_unit_test_setup(a_request_to_one_rank_stops_all_and_one_rank_goes_on, fresh),
+        cmocka_unit_test_setup(a_score_that_a_stop_prevented_is_made_up_for, fresh),
         cmocka_unit_test_setup(only_the_first_rank_sees_the_folder, fresh),
         cmocka_unit_test_setup(settings_are_those_of_the_first_rank, fresh),
         cmocka_unit_test_setup(weights_that_differ_are_found_before_a_checkpoint, fresh),

@@ -529,6 +529,15 @@ static void assert_same_file(const char *a, const char *b, const char *name)
     bw__free(tb);
 }
 
+static void assert_same_values(const char *run, const char *other)
+{
+    char *a = values_of(run), *b = values_of(other);
+    assert_non_null(strstr(a, "probe_top1\""));
+    assert_string_equal(a, b);
+    bw__free(a);
+    bw__free(b);
+}
+
 static void stopped_and_resumed_equals_straight(void **state)
 {
     (void)state;
@@ -537,11 +546,7 @@ static void stopped_and_resumed_equals_straight(void **state)
     assert_int_equal(pretrain(&stopped, "resumed", false), BW_EINTERRUPTED);
     assert_int_equal(stopped.seen, 7);
     CHECK_OK(pretrain(&rest, "resumed", true));
-    char *a = values_of("straight"), *b = values_of("resumed");
-    assert_non_null(strstr(a, "probe_top1\""));
-    assert_string_equal(a, b);
-    bw__free(a);
-    bw__free(b);
+    assert_same_values("straight", "resumed");
     assert_same_file("straight", "resumed", "checkpoints/step-00000012.safetensors");
     assert_same_file("straight", "resumed", "model.safetensors");
 }
@@ -560,7 +565,31 @@ static void a_stop_while_scoring_saves_at_once(void **state)
     assert_int_equal(steps_with(has, last, "resumed", "probe_top1"), 6);
     assert_false(has[6]);
     CHECK_OK(pretrain(&rest, "resumed", true));
+    assert_same_values("straight", "resumed");
     assert_same_file("straight", "resumed", "model.safetensors");
+}
+
+/* Nothing is finished without its last score, and making up for one can be stopped too. */
+static void a_score_that_a_stop_prevented_is_made_up_for(void **state)
+{
+    (void)state;
+    session straight = { 0 }, stopped = { .scored = STEPS }, again = { .scored = 1, .asked = 1 }, rest = { 0 };
+    CHECK_OK(pretrain(&straight, "straight", false));
+    assert_int_equal(pretrain(&stopped, "resumed", false), BW_EINTERRUPTED);
+    assert_non_null(strstr(bw_last_error(), "after step 12 of 12"));
+    assert_int_equal(pretrain(&again, "resumed", true), BW_EINTERRUPTED);
+    assert_int_equal(again.asked, 2);
+    assert_int_equal(access(in_root("resumed", "finished"), F_OK), -1);
+    assert_int_equal(access(in_root("resumed", "model.safetensors"), F_OK), -1);
+    CHECK_OK(pretrain(&rest, "resumed", true));
+    assert_int_equal(rest.seen, 0);
+    assert_same_values("straight", "resumed");
+    assert_same_file("straight", "resumed", "model.safetensors");
+    bw_verdict a, b;
+    CHECK_OK(bw_verdict_read(&a, in_root("straight", "")));
+    CHECK_OK(bw_verdict_read(&b, in_root("resumed", "")));
+    for (int k = 0; k < 4; k++)
+        assert_true(a.block[k].probe_top1 == b.block[k].probe_top1);
 }
 
 static void its_state_is_in_no_weight_file(void **state)
@@ -683,6 +712,7 @@ int main(void)
         cmocka_unit_test_setup(a_score_is_that_of_the_saved_state, fresh),
         cmocka_unit_test_setup(stopped_and_resumed_equals_straight, fresh),
         cmocka_unit_test_setup(a_stop_while_scoring_saves_at_once, fresh),
+        cmocka_unit_test_setup(a_score_that_a_stop_prevented_is_made_up_for, fresh),
         cmocka_unit_test_setup(its_state_is_in_no_weight_file, fresh),
         cmocka_unit_test_setup(data_without_labels_is_refused_before_there_is_a_folder, fresh),
         cmocka_unit_test_setup(without_test_images_only_the_batches_are_scored, fresh),
