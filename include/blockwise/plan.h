@@ -46,15 +46,14 @@ bw_status bw_plan_make(bw_plan *out, const bw_config *config);
 
 /** Counts what a rank of row `row`, from 0, of parallel.block needs, where row r has blocks begin[r] to
  *  begin[r + 1] - 1 of those that are run (bw_simulated.begin): flops, gradients, arena and the queues
- * between rows are the row's. bw_plan_make() counts the first row of even shares. As bw_plan_make();
- * BW_EINVAL: there is no such row; begin does
- * not rise from 0 to the number of blocks that are run. */
+ *  between rows are the row's. bw_plan_make() counts the first row of even shares. As bw_plan_make();
+ *  BW_EINVAL: there is no such row; begin does not rise from 0 to the number of blocks that are run. */
 BW_API BW_MUST_CHECK
 bw_status bw_plan_make_row(bw_plan *out, const bw_config *config, const int *begin, int row);
 
 /** The largest train.batch whose peak is at most `bytes`, the rest of a resolved config as it is; 0 where
  *  even the smallest batch needs more. Takes some seconds. As bw_plan_make(), but for BW_ENOMEM of the
- * config's own batch, which is not looked at. */
+ *  config's own batch, which is not looked at. */
 BW_API BW_MUST_CHECK
 bw_status bw_plan_largest_batch(int64_t *out, const bw_config *config, int64_t bytes);
 

@@ -13,8 +13,7 @@ static const int64_t IMAGENET_IMAGES = 1281167;
 enum { PRODUCT = 2048, PRODUCT_REPEATS = 5 };
 
 typedef struct planned {
-    bw_config node; /* with parallel.* of all nodes */
-    int64_t batch;  /* of all nodes */
+    bw_config config; /* batch and parallel.* of all nodes */
     int nodes;
     bw_plan plan;              /* of the row that needs most memory; with the blocks of every row */
     bw_simulation *simulation; /* NULL: one row, and no network */
@@ -53,9 +52,8 @@ static bw_status count_images(int64_t *out, const bw_config *config, const cli_o
 /* Nodes as parallel.* says, or as many as --nodes where that leaves parallel.data open. */
 static bw_status take_grid(planned *p, const bw_config *config, const cli_options *o)
 {
-    p->node = *config;
-    p->batch = config->train.batch;
-    int rows = config->parallel.block, *data = &p->node.parallel.data;
+    p->config = *config;
+    int rows = config->parallel.block, *data = &p->config.parallel.data;
     if (*data == 0) *data = o->nodes >= rows ? o->nodes / rows : 1;
     p->nodes = *data * rows;
     if (o->nodes > 0 && o->nodes != p->nodes)
@@ -68,9 +66,9 @@ static bw_status take_grid(planned *p, const bw_config *config, const cli_option
 static bw_status simulate(planned *p, const cli_options *o, bool free)
 {
     bw_status st = BW_OK;
-    bw_config *c = &p->node;
+    bw_config *c = &p->config;
     if (c->parallel.block == 1 && !o->network) return BW_OK;
-    BW_TRY(bw_simulation_create(&p->simulation, &p->node, &p->link, o->gflops));
+    BW_TRY(bw_simulation_create(&p->simulation, &p->config, &p->link, o->gflops));
     if (free)
         BW_TRY(bw_simulation_best(p->simulation, &p->grid, o->nodes > 0 ? o->nodes : 1));
     else
@@ -90,7 +88,7 @@ static bw_status plan_rows(planned *p)
     bw_plan_block blocks[BW_MAX_BLOCKS] = { 0 };
     int64_t flops = 0, repeated_flops = 0;
     for (int r = 0; r < p->grid.rows; r++) {
-        BW_TRY(bw_plan_make_row(&row, &p->node, p->grid.begin, r));
+        BW_TRY(bw_plan_make_row(&row, &p->config, p->grid.begin, r));
         p->row_bytes[r] = row.peak_bytes;
         for (int k = 0; k < row.blocks; k++)
             if (r == p->grid.rows - 1 || k < p->grid.begin[r + 1])
@@ -109,10 +107,10 @@ out:
 static bw_status find_largest_batch(planned *p)
 {
     p->available = bw_available_bytes();
-    p->largest = p->batch;
+    p->largest = p->config.train.batch;
     /* Of rows the largest batch is not said. */
     if (p->plan.peak_bytes <= p->available || p->grid.rows > 1) return BW_OK;
-    return bw_plan_largest_batch(&p->largest, &p->node, p->available);
+    return bw_plan_largest_batch(&p->largest, &p->config, p->available);
 }
 
 static bw_status estimate_time(planned *p, const cli_options *o)
@@ -121,10 +119,10 @@ static bw_status estimate_time(planned *p, const cli_options *o)
     p->gflops = o->gflops;
     p->measured = o->gflops <= 0.0;
     if (p->measured && !p->simulation)
-        BW_TRY(bw_bench_matmul(&p->gflops, p->node.dtype, PRODUCT, PRODUCT, PRODUCT, PRODUCT_REPEATS,
-                               p->node.threads));
+        BW_TRY(bw_bench_matmul(&p->gflops, p->config.dtype, PRODUCT, PRODUCT, PRODUCT, PRODUCT_REPEATS,
+                               p->config.threads));
     p->step_s = p->simulation ? p->grid.step_s : bw_plan_step_s(&p->plan, p->gflops);
-    p->steps = bw__order_steps(&p->node, p->plan.blocks, p->images / p->batch);
+    p->steps = bw__order_steps(&p->config, p->plan.blocks, p->images / p->config.train.batch);
     p->hours = p->step_s * (double)(p->steps + (p->simulation ? p->grid.rows - 1 : 0)) / 3600.0;
     p->price = o->price;
 out:
@@ -142,11 +140,11 @@ static bw_status work_out(planned *p, const bw_config *config, const cli_options
     if (p->simulation)
         BW_TRY(plan_rows(p));
     else
-        BW_TRY(bw_plan_make(&p->plan, &p->node));
+        BW_TRY(bw_plan_make(&p->plan, &p->config));
     BW_TRY(find_largest_batch(p));
     BW_TRY(estimate_time(p, o));
     if (o->network)
-        BW_TRY(cli_scaling_work_out(&p->scaling, p->simulation, &p->link, &p->node, p->nodes, p->steps));
+        BW_TRY(cli_scaling_work_out(&p->scaling, p->simulation, &p->link, &p->config, p->nodes, p->steps));
 out:
     return st;
 }
@@ -168,7 +166,7 @@ static json_t *block_json(const bw_plan_block *b, int number)
 
 static int64_t batch_of_a_node(const planned *p)
 {
-    return p->batch / p->node.parallel.data;
+    return p->config.train.batch / p->config.parallel.data;
 }
 
 static json_t *rows_json(const planned *p)
@@ -187,13 +185,13 @@ static json_t *rows_json(const planned *p)
 
 static bw_status print_json(const planned *p)
 {
-    const bw_config *c = &p->node;
+    const bw_config *c = &p->config;
     const bw_plan *plan = &p->plan;
     json_t *o = json_object(), *blocks = json_array();
     (void)json_object_set_new(o, "order", json_string(cli_setting(c, "train.order")));
     (void)json_object_set_new(o, "arch", json_string(cli_setting(c, "model.arch")));
     (void)json_object_set_new(o, "image_size", json_integer(c->data.image_size));
-    (void)json_object_set_new(o, "batch", json_integer(p->batch));
+    (void)json_object_set_new(o, "batch", json_integer(p->config.train.batch));
     (void)json_object_set_new(o, "nodes", json_integer(p->nodes));
     (void)json_object_set_new(o, "batch_of_a_node", json_integer(batch_of_a_node(p)));
     (void)json_object_set_new(o, "dtype", json_string(cli_setting(c, "dtype")));
@@ -219,7 +217,7 @@ static bw_status print_json(const planned *p)
     (void)json_object_set_new(o, "matmul_gflops", p->gflops > 0.0 ? bw__json_real(p->gflops) : json_null());
     (void)json_object_set_new(o, "matmul_share", bw__json_real(BW_PLAN_SHARE));
     (void)json_object_set_new(o, "step_s", bw__json_real(p->step_s));
-    (void)json_object_set_new(o, "samples_per_s", bw__json_real((double)p->batch / p->step_s));
+    (void)json_object_set_new(o, "samples_per_s", bw__json_real((double)p->config.train.batch / p->step_s));
     (void)json_object_set_new(o, "images", json_integer(p->images));
     (void)json_object_set_new(o, "steps", json_integer(p->steps));
     (void)json_object_set_new(o, "run_hours", bw__json_real(p->hours));
@@ -268,10 +266,10 @@ static void print_memory(const planned *p)
 
 static void print_time(const planned *p)
 {
-    const bw_config *c = &p->node;
+    const bw_config *c = &p->config;
     const double gflop = (double)(p->plan.flops + p->plan.repeated_flops) * 1e-9;
     char time[32];
-    printf("\nstep %.4g s, %.4g samples/s: ", p->step_s, (double)p->batch / p->step_s);
+    printf("\nstep %.4g s, %.4g samples/s: ", p->step_s, (double)p->config.train.batch / p->step_s);
     if (p->simulation && p->measured)
         printf("blocks measured here in %.1f s, on a grid of %d x %d\n",
                bw_simulation_measured_s(p->simulation), p->grid.data, p->grid.rows);
@@ -282,7 +280,7 @@ static void print_time(const planned *p)
                                 : "",
                100.0 * BW_PLAN_SHARE, p->gflops, PRODUCT, p->measured ? ", measured now" : "");
     printf("run %lld steps of %lld of %lld images, at most %lld epochs%s: ", (long long)p->steps,
-           (long long)p->batch, (long long)p->images, (long long)c->train.epochs,
+           (long long)p->config.train.batch, (long long)p->images, (long long)c->train.epochs,
            c->train.order == BW_ORDER_SEQUENTIAL ? " of every block" : "");
     printf("%s on %d node%s, %.4g node-hours", cli_hours_text(time, sizeof time, p->hours), p->nodes,
            p->nodes > 1 ? "s" : "", p->hours * p->nodes);
@@ -326,7 +324,7 @@ static int run_plan(const cli_options *o)
     printf("%s %s, width %lld, stem %s, %lld px, batch %lld, %s, %d threads\n",
            cli_setting(&config, "train.order"), cli_setting(&config, "model.arch"),
            (long long)config.model.width, cli_setting(&config, "model.stem"),
-           (long long)config.data.image_size, (long long)p.batch, cli_setting(&config, "dtype"),
+           (long long)config.data.image_size, (long long)p.config.train.batch, cli_setting(&config, "dtype"),
            config.threads);
     print_blocks(&p.plan);
     print_rows(&p);

@@ -13,8 +13,8 @@
 #include <string.h>
 
 /* What a run touches beyond what is resident when its kernels have just been made: code of this program and
- * of the libraries, stacks, buffers for files. Measured with oneDNN 2.6.3: 3 to 5 MB on AVX2, 7 to 8 MB on
- * AVX-512, and 1 MB more where pages of the libraries are not in the page cache when plan runs. */
+ * of the libraries, stacks, buffers for files. Between what was measured with oneDNN 2.6.3: 3 to 5 MB on
+ * AVX2, 7 to 8 MB on AVX-512. */
 static const int64_t RUNNING_BYTES = 5500000;
 /* What a loader thread keeps beside its batches, in views of one image: a decoded photograph of a few times
  * their size, and the planes of its resampling. Larger photographs take more. */

@@ -238,8 +238,8 @@ static bool is_scored(const bw_pretraining *r, int64_t step)
 /* One row deals the test images to its ranks; with more, rank 0 alone can have all blocks. */
 static bw_status score_on(bw_pretraining *r, bw_step *step, bw_comm *comm)
 {
-    bw_status st = bw__online_score(step->probe_top1, r->trainer->probe, r->network, r->test, comm,
-                                    told_to_stop, r);
+    bw_status st =
+        bw__online_score(step->probe_top1, r->trainer->probe, r->network, r->test, comm, told_to_stop, r);
     step->has_probe_test = st == BW_OK;
     r->owed = st == BW_EINTERRUPTED;
     if (r->owed) return BW_OK; /* the request is in r->asked */
@@ -257,8 +257,7 @@ static bw_status score_probe(bw_pretraining *r, bw_step *step, bw_request *reque
     bw_status st = BW_OK;
     const bool several = r->grid.rows > 1;
     BW_TRY(bw__state_collect(r->network, r->trainer->probe, &r->grid));
-    if (!several || (bw__pretrain_leads(r) && !r->unscored))
-        st = score_on(r, step, several ? NULL : r->comm);
+    if (!several || (bw__pretrain_leads(r) && !r->unscored)) st = score_on(r, step, several ? NULL : r->comm);
     int64_t asked = r->asked;
     BW_TRY(bw__comm_agree_on(r->comm, st, &asked, 1));
     r->asked = BW_GO_ON;
@@ -396,8 +395,7 @@ static bw_status train(bw_pretraining *r)
         if (request != BW_GO_ON || done % every == 0 || done == r->total) st = bw__pretrain_save(r, done);
         if (st == BW_ENONFINITE) return not_finite(r);
         if (st != BW_OK) return st;
-        if (request == BW_SAVE_AND_STOP && done < r->total)
-            return bw__pretrain_agree(r, stopped(r, done));
+        if (request == BW_SAVE_AND_STOP && done < r->total) return bw__pretrain_agree(r, stopped(r, done));
     }
     return BW_OK;
 }

@@ -238,11 +238,9 @@ bw_status bw_simulation_best(const bw_simulation *s, bw_simulated *out, int node
         if (out->rows == 0 || grid.step_s < out->step_s) *out = grid;
     }
     if (out->rows == 0)
-        return bw_fail(
-            BW_EINVAL,
-            "%d nodes: no parallel.data x parallel.block of so many deals a train.batch of %lld evenly "
-            "on at most %d rows; take another number of nodes, or a "
-            "batch that it divides",
-            nodes, (long long)s->config.train.batch, s->costs.blocks);
+        return bw_fail(BW_EINVAL,
+                       "%d nodes: no parallel.data x parallel.block of so many deals a train.batch of %lld "
+                       "evenly on at most %d rows; take another number of nodes, or a batch that it divides",
+                       nodes, (long long)s->config.train.batch, s->costs.blocks);
     return BW_OK;
 }

@@ -4,36 +4,22 @@
 #include "base/rng.h"
 #include "blockwise/dataset.h"
 #include "data/encode_jpeg.h"
+#include "failing_allocator.h"
 #include <stdlib.h>
 #include <string.h>
 
 enum { HEIGHT = 203, WIDTH = 310 };
 
 static uint8_t noise[HEIGHT * WIDTH * 3]; /* does not get smaller */
-static int calls, fails_at;               /* this call, from 1; 0: none */
-
-static void *allocate(void *user, size_t bytes, size_t alignment)
-{
-    void *p = NULL;
-    (void)user;
-    if (++calls == fails_at) return NULL;
-    return posix_memalign(&p, alignment, bytes) == 0 ? p : NULL;
-}
-
-static void release(void *user, void *memory)
-{
-    (void)user;
-    free(memory);
-}
+static failing_allocator memory;
 
 static int setup(void **state)
 {
     (void)state;
-    const bw_allocator own = { .allocate = allocate, .release = release };
     bw_rng rng = bw__rng(5, BW_RNG_SYNTHETIC, 0, 0, 0);
     for (size_t i = 0; i < sizeof noise; i++)
         noise[i] = (uint8_t)bw__rng_u32(&rng);
-    CHECK_OK(bw_set_allocator(&own));
+    failing_allocator_begin(&memory);
     return 0;
 }
 
@@ -65,15 +51,15 @@ static void memory_that_ends_at_any_point_is_said_and_given_back(void **state)
     int most = 0;
     while (st != BW_OK) {
         assert_in_range(most, 0, 100);
-        calls = 0;
-        fails_at = ++most;
+        memory.calls = 0;
+        memory.fails_at = ++most;
         st = bw__encode_jpeg(&bytes, &size, noise, HEIGHT, WIDTH, 100);
         if (st == BW_OK) break;
         assert_int_equal(st, BW_ENOMEM);
         assert_null(bytes);
         assert_non_null(strstr(bw_last_error(), "out of memory"));
     }
-    fails_at = 0;
+    memory.fails_at = 0;
     assert_true(most > 3); /* the buffer has grown, and each time failed once */
     bw__free(bytes);
     CHECK_OK(bw_set_allocator(NULL)); /* refused while anything is held */

@@ -1,39 +1,25 @@
-/* Joining ranks, and what can no longer be done after it. MPI begins once in a process: a program of its own.
- */
+/* Joining ranks, and what can no longer be done after it. MPI begins once in a process: a program of its
+ * own. */
 #include "base/error.h"
-#include "blockwise/allocator.h"
 #include "check.h"
 #include "dist/collective.h"
-#include <stdlib.h>
+#include "failing_allocator.h"
 #include <string.h>
-
-static int pieces; /* of memory that there still are */
-
-static void *take(void *user, size_t bytes, size_t alignment)
-{
-    (void)user;
-    return pieces-- > 0 ? aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment) : NULL;
-}
-
-static void give_back(void *user, void *memory)
-{
-    (void)user;
-    free(memory);
-}
 
 /* All ranks fail at the same place. */
 static void without_memory_ranks_do_not_join_and_may_try_again(void **state)
 {
     (void)state;
-    const bw_allocator allocator = { .allocate = take, .release = give_back };
+    failing_allocator memory = { 0 };
     bw_comm *comm = NULL;
-    CHECK_OK(bw_set_allocator(&allocator));
-    for (int there = 0; there < 2; there++) { /* for the communicator, and for what MPI calls it */
-        pieces = there;
+    failing_allocator_begin(&memory);
+    for (int call = 1; call <= 2; call++) { /* for the communicator, and for what MPI calls it */
+        memory.calls = 0;
+        memory.fails_at = call;
         assert_int_equal(bw_comm_start(&comm), BW_ENOMEM);
         assert_null(comm);
     }
-    CHECK_OK(bw_set_allocator(NULL)); /* nothing was kept */
+    failing_allocator_end(); /* nothing was kept */
 }
 
 static void a_second_start_is_refused(void **state)

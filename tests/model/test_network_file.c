@@ -1,7 +1,7 @@
 /* Files of weights: torchvision's names and shapes out, and in again; and every way a file can be wrong. */
 #include "check.h"
 #include "base/memory.h"
-#include "blockwise/allocator.h"
+#include "failing_allocator.h"
 #include "formats/file.h"
 #include "formats/safetensors.h"
 #include "model/network_internal.h"
@@ -423,20 +423,6 @@ static void counters_may_be_missing(void **state)
 
 /* --- small files that claim large networks --- */
 
-/* As much as the network of width 8 wants, and far less than what is claimed. */
-static void *a_little(void *user, size_t bytes, size_t alignment)
-{
-    (void)user;
-    return bytes > 16 << 20 ? NULL
-                            : aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-}
-
-static void give_back(void *user, void *memory)
-{
-    (void)user;
-    free(memory);
-}
-
 static void write_with_config(const char *name, const bw_st_tensor *tensors, int64_t n, const char *config)
 {
     const bw_st_pair pair = { "config", config };
@@ -448,7 +434,8 @@ static void a_file_is_compared_before_memory_is_taken_for_what_it_claims(void **
     (void)state;
     static const float some[2] = { 1, 2 };
     static edited e;
-    const bw_allocator little = { a_little, give_back, NULL };
+    /* As much as the network of width 8 wants, and far less than what is claimed. */
+    failing_allocator little = { .most = 16 << 20 };
     const bw_st_tensor one = { "layer1.0.conv1.weight", BW_ST_F32, 1, { 2 }, some, sizeof some };
     bw_network *net = make("resnet18", "cifar"), *got = NULL;
     save_both(net);
@@ -463,7 +450,7 @@ static void a_file_is_compared_before_memory_is_taken_for_what_it_claims(void **
     bw__st_close(e.file);
     CHECK_OK(bw__st_write(in_folder("heads.safetensors"), &one, 1, NULL, 0));
 
-    CHECK_OK(bw_set_allocator(&little));
+    failing_allocator_begin(&little);
     assert_error(bw_network_load(&got, in_folder("wide.safetensors")), BW_ESHAPE, "wide.safetensors",
                  "conv1.weight [512, 3, 3, 3] is missing", "");
     assert_null(got);
@@ -471,7 +458,7 @@ static void a_file_is_compared_before_memory_is_taken_for_what_it_claims(void **
     assert_false(bw_network_has_heads(got));
     assert_non_null(strstr(log_text, "the heads are not used"));
     bw_network_free(got);
-    CHECK_OK(bw_set_allocator(NULL));
+    failing_allocator_end();
 }
 
 static void numbers_of_blocks_that_are_none_have_nothing(void **state)

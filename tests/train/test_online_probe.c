@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "blockwise/blockwise.h"
 #include "data/loader.h"
+#include "failing_allocator.h"
 #include "formats/file.h"
 #include "formats/json.h"
 #include "formats/safetensors.h"
@@ -573,7 +574,8 @@ static void a_stop_while_scoring_saves_at_once(void **state)
 static void a_score_that_a_stop_prevented_is_made_up_for(void **state)
 {
     (void)state;
-    session straight = { 0 }, stopped = { .scored = STEPS }, again = { .scored = 1, .asked = 1 }, rest = { 0 };
+    session straight = { 0 }, stopped = { .scored = STEPS }, again = { .scored = 1, .asked = 1 },
+            rest = { 0 };
     CHECK_OK(pretrain(&straight, "straight", false));
     assert_int_equal(pretrain(&stopped, "resumed", false), BW_EINTERRUPTED);
     assert_non_null(strstr(bw_last_error(), "after step 12 of 12"));
@@ -643,42 +645,25 @@ static void without_test_images_only_the_batches_are_scored(void **state)
     assert_true(has[STEPS]);
 }
 
-/* An allocator whose call number `fails_at`, from 1, finds no memory. */
-static int calls, fails_at;
-
-static void *allocate(void *user, size_t bytes, size_t alignment)
-{
-    void *p = NULL;
-    (void)user;
-    if (++calls == fails_at) return NULL;
-    return posix_memalign(&p, alignment, bytes) == 0 ? p : NULL;
-}
-
-static void release(void *user, void *memory)
-{
-    (void)user;
-    free(memory);
-}
-
 static void missing_test_images_are_told_from_damaged_ones_and_from_a_lack_of_memory(void **state)
 {
     (void)state;
-    const bw_allocator own = { .allocate = allocate, .release = release };
+    failing_allocator memory = { 0 };
     bw_dataset *train = NULL, *test = NULL;
     int failures = 0;
-    CHECK_OK(bw_set_allocator(&own));
+    failing_allocator_begin(&memory);
     CHECK_OK(bw_dataset_open(&train, data, BW_SPLIT_TRAIN, NULL));
     do { /* until no allocation is left to fail; those that look for other formats are not missed */
-        calls = 0;
-        fails_at++;
+        memory.calls = 0;
+        memory.fails_at++;
         const bw_status st = bw__online_test_open(&test, train, data, NULL);
         if (st != BW_OK) assert_int_equal(st, BW_ENOMEM);
         assert_true((st == BW_OK) == (test != NULL));
         failures += st != BW_OK;
         bw_dataset_free(test);
-        assert_in_range(fails_at, 1, 100);
-    } while (calls >= fails_at);
-    fails_at = 0;
+        assert_in_range(memory.fails_at, 1, 100);
+    } while (memory.calls >= memory.fails_at);
+    memory.fails_at = 0;
     assert_true(failures > 5);
     assert_string_equal(info, "");
     assert_int_equal(truncate(in_root("data", "t10k-images-idx3-ubyte"), 100), 0);
@@ -692,7 +677,7 @@ static void missing_test_images_are_told_from_damaged_ones_and_from_a_lack_of_me
     assert_non_null(strstr(info, "no test images there"));
     assert_int_equal(info_level, BW_LOG_INFO);
     bw_dataset_free(train);
-    CHECK_OK(bw_set_allocator(NULL));
+    failing_allocator_end();
 }
 
 int main(void)
