@@ -59,13 +59,6 @@ static void add_health(bw_block_history *b, const bw_step *s, int k)
     b->newest[b->healths++ % BW_HISTORY_HEALTHS] = note;
 }
 
-void bw__history_score(bw_history *h, const bw_step *s)
-{
-    h->has_probe = true;
-    for (int k = 0; k < s->blocks; k++)
-        h->block[k].probe_top1 = s->probe_top1[k];
-}
-
 void bw__history_add(bw_history *h, const bw_step *s)
 {
     h->steps = s->step;
@@ -76,7 +69,9 @@ void bw__history_add(bw_history *h, const bw_step *s)
         h->block[k].grad_norm = s->grad_norm[k];
         if (s->has_health) add_health(&h->block[k], s, k);
     }
-    if (s->has_probe_test) bw__history_score(h, s);
+    h->has_probe = h->has_probe || s->has_probe_test;
+    for (int k = 0; k < s->blocks && s->has_probe_test; k++)
+        h->block[k].probe_top1 = s->probe_top1[k];
     for (int i = 0; i < s->terms; i++) {
         int row = row_of_term(h, s->term_name[i]);
         for (int k = 0; k < s->blocks && row < BW_MAX_TERMS; k++)

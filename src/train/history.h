@@ -36,8 +36,6 @@ typedef struct bw_history {
 
 /* Begins with all bytes zero; steps come in order. */
 void bw__history_add(bw_history *history, const bw_step *step);
-/* The score of the newest step, where it has come after the step. */
-void bw__history_score(bw_history *history, const bw_step *step);
 /* `name`, a term of a step that was added, for as long as the history is there; NULL without room for it. */
 const char *bw__history_term(const bw_history *history, const char *name);
 

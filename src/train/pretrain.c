@@ -367,15 +367,12 @@ static bw_status make_up_score(bw_pretraining *r)
 {
     bw_status st = BW_OK;
     bw_request asked = BW_GO_ON;
-    r->owed = r->owed && is_scored(r, r->first);
-    if (!r->owed) return BW_OK;
     if (bw__pretrain_leads(r))
         bw_log(BW_LOG_INFO, "online probe: scoring step %" PRId64 ", which the run was stopped at", r->first);
     BW_TRY(score_probe(r, &r->newest, &asked));
     if (bw__pretrain_leads(r) && r->newest.has_probe_test) {
         st = bw__metrics_amend(r->metrics, &r->newest);
         bw__events_step(r->events, &r->newest);
-        bw__history_score(r->history, &r->newest);
     }
     BW_TRY(bw__pretrain_agree(r, st));
     if (asked == BW_SAVE_AND_STOP) st = bw__pretrain_agree(r, stopped(r, r->first));
@@ -462,12 +459,14 @@ bw_status bw_pretrain(const bw_pretrain_options *options)
     if (bw__pretrain_leads(&r) && options->on_data) options->on_data(options->user, r.dataset);
     if (bw__pretrain_leads(&r) && options->on_start)
         options->on_start(options->user, r.total, r.first, r.images);
+    r.owed = r.owed && is_scored(&r, r.first);
+    if (bw__pretrain_leads(&r) && (r.owed || r.first < r.total))
+        r.events = bw__events_open(options->out, &r.config, r.first, r.total);
+    if (r.owed) BW_TRY(make_up_score(&r));
     if (r.first < r.total) {
         BW_TRY(bw__pretrain_agree(&r, start_loader(&r)));
-        if (bw__pretrain_leads(&r)) r.events = bw__events_open(options->out, &r.config, r.first, r.total);
+        BW_TRY(train(&r));
     }
-    BW_TRY(make_up_score(&r));
-    if (r.first < r.total) BW_TRY(train(&r));
     BW_TRY(bw__pretrain_agree(&r, bw__pretrain_leads(&r) ? finish(&r) : BW_OK));
 out:
     r.status = st;

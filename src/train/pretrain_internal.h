@@ -36,7 +36,7 @@ typedef struct bw_pretraining {
     bw_request asked;     /* of this rank, while a step was scored */
     double rss_mb;        /* the most of any rank of this row, as of the step before */
     bool unscored;        /* test images could not be read: no more scores */
-    bool owed;            /* the newest step has no score, because a stop was asked for meanwhile */
+    bool owed;            /* the newest step has no score yet, because a stop was asked for meanwhile */
     bw_step newest;       /* of rank 0, where `owed` when the run goes on: the step of its last line */
     bw_status status;     /* of the run, when it is over */
 } bw_pretraining;
